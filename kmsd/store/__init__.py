@@ -1,0 +1,1 @@
+"""Objects, labels and grants on four databases; `interfaces` is all that others need."""

@@ -1,0 +1,59 @@
+"""Cryptography: bytes and key objects in, bytes out; no input or output, no clock, no Twisted.
+
+Every refusal is a `KmipError`; a failure that depends on secrets always reads the same
+(`errors.decryption_failed`). `random` is always a function `(count: int) -> bytes`. A module
+marked (planned) is not there yet; all others are tested.
+
+**algorithms** — the table of ciphers: algorithm x mode x padding -> function and sizes.
+    cipher(algorithm, parameters=None, *, generation=5) -> Cipher
+        `generation` 4 reads the request as the 4.x product did (ChaCha20 is the AEAD, NISTKeyWrap
+        pads); the mode wins over the key's algorithm. Raises UNSUPPORTED_CRYPTOGRAPHIC_PARAMETERS.
+    Cipher: .name .algorithm .mode .padding .key_sizes .nonce_size .nonce_sizes .tag_size .aead
+        .legacy .may_protect .may_process .prepare(key: bytes) -> ReadyCipher
+    ReadyCipher (cheap to hold; one per key and Cipher; its repr shows no secret):
+        .encrypt(data, nonce=None, aad=b"", tag_length=None, *, counter=None, random=os.urandom)
+            -> Encrypted(ciphertext, nonce, tag): nonce and tag are b"" where the mode has none
+        .decrypt(data, nonce=None, aad=b"", tag=b"", tag_length=None, *, counter=None) -> bytes
+        .encryptor(nonce, aad, tag_length, *, counter, random) -> Stream: .nonce,
+            .update(data) -> bytes, .finalize(data=b"") -> Encrypted(rest, nonce, tag)
+        .decryptor(nonce, aad, tag_length, *, counter) -> Stream: .update(data) -> bytes,
+            .finalize(data=b"", tag=b"") -> bytes; AEAD releases nothing before the tag is checked
+    encrypt_bulk(ready, data, aad, random) / decrypt_bulk(ready, data, aad) -> bytes: BulkData
+    NEW_KEYS: algorithm -> lengths in bits that Create may make (see generate)
+**bulk** — is_bulk(data), parse(data) -> list[bytes], build(items) -> bytes (0x87 0x87 ...), LEB128.
+**asymmetric** — encryption by what the key is: RSA, EC (ECIES), X25519/Ed25519 (sealed box).
+    encrypt(public_key, data, parameters=None) -> bytes; decrypt(private_key, data, parameters=None)
+    For ML-KEM use pqc.encapsulate / decapsulate (`pqc.is_kem(key)` tells).
+**signatures** — by what the key is: RSA (PSS, PKCS#1), ECDSA, EdDSA, ML-DSA, SLH-DSA.
+    sign(private_key, data, parameters=None, *, digested=None) -> bytes
+    verify(public_key, data, signature, parameters=None, *, digested=None) -> bool
+    hash_of(key, parameters=None) -> HashingAlgorithm | None: what a stream must be hashed with
+        (then pass `digested`); None: the algorithm signs whole messages, collect them
+**mac** — select(algorithm, parameters=None) -> Mac; Mac.compute(key, data), Mac.verify(key, data,
+    mac) -> bool, Mac.context(key) -> object with update(data), finalize() -> bytes.
+**digest** — digest(hashing_algorithm, data) -> bytes; context(hashing_algorithm) (update, finalize).
+**kdf** — derive(method, key, parameters, length) -> bytes for DeriveKey; and the single functions
+    pbkdf2_rfc8018, hkdf_rfc5869, nist800_108_counter/_feedback/_double_pipeline, hash_, hmac_,
+    encrypt_, agree (ECDH/X25519/X448).
+**keywrap** — rfc3394_wrap/unwrap, rfc5649_wrap/unwrap, gcm_wrap/unwrap; and by parameters:
+    wrap(wrapping_key: bytes | PublicKey, plain, parameters=None, *, aad=b"", generation=5, random)
+    unwrap(wrapping_key: bytes | PrivateKey, wrapped, parameters=None, *, aad=b"", generation=5)
+**formats** — KMIP key material <-> key objects.
+    load_private(key_block, *, trusted=False, password=None) -> PrivateKey
+    load_public(key_block, *, trusted=False) -> PublicKey
+    load_symmetric(key_block) -> bytes
+    export(key, key_format_type=None, *, password=b"", certificates=()) -> bytes | Transparent...
+    key_block(key, key_format_type=None, ...) -> KeyBlock, complete with algorithm and length
+    describe(key) -> Description(algorithm, length_bits, curve)
+    default_format(key) -> KeyFormatType; wrapped_form(key) -> bytes: what NoEncoding wraps
+    `trusted`: rows of our own store, no RSA validation (microseconds). Otherwise everything is
+    checked: up to 0.25 s for RSA-4096, so callers go off the reactor thread.
+**generate** — generate_symmetric(algorithm, bits=None, random=os.urandom) -> bytes,
+    generate_pair(algorithm, bits=None, curve=None) -> PrivateKey (its public_key() is the other
+    half), check_new_key(algorithm, bits, curve), is_slow(algorithm, bits) -> bool: offload it.
+**rng** — Rng: retrieve(count) -> bytes, seed(data) -> int (bytes taken).
+**rsa, ec, pqc** — the functions behind the above, named after their documents.
+**split** — split(method, secret, parts, threshold, ...) / join(...): Shamir and XOR.
+**x509** (planned) — Certify, Validate, CRL, PKCS#7.
+**covercrypt** (planned) — CoverCrypt over the optional package `cover-crypt`.
+"""

@@ -1,0 +1,110 @@
+"""The endpoint string `kmsd-p12:` (PKCS#12 over any other endpoint), for any twistd program.
+
+    kmsd-p12:server.p12:tcp:9998:interface=0.0.0.0:passwordFile=password.txt
+    kmsd-p12:server.p12:systemd:domain=INET:index=0:clientCA=ca.pem
+
+The password is the content of `passwordFile`, else the variable KMS_HTTPS_P12_PASSWORD; it has no
+place in the string, which every user of the machine can read in the process list.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IReactorCore,
+    IReactorTime,
+    IStreamServerEndpoint,
+)
+from zope.interface import implementer
+
+from kmsd import systemd
+from kmsd.tls.credentials import CertificateError, read_file
+from kmsd.tls.reload import CertificateFiles, CertificateService, load_server_tls
+from kmsd.tls.server import wrap_endpoint
+
+PASSWORD_VARIABLE = "KMS_HTTPS_P12_PASSWORD"  # noqa: S105 - a name
+
+
+def server_endpoint(reactor: IReactorCore, description: str) -> IStreamServerEndpoint:
+    """Return the endpoint that `description` (Twisted's notation) stands for.
+
+    Raises:
+        ValueError: not an endpoint, or a systemd socket that was not handed over.
+        CertificateError: a certificate file it names cannot be used.
+    """
+    try:
+        endpoint: IStreamServerEndpoint = serverFromString(reactor, description)
+    except (IndexError, KeyError) as error:
+        if "systemd" not in description:
+            raise ValueError(f"not an endpoint: {description}") from error
+        told = "has no such" if systemd.has_sockets() else "handed over no"
+        raise ValueError(f"{description}: the service manager {told} socket") from error
+    return endpoint
+
+
+def parse(
+    reactor: IReactorCore,
+    path: str,
+    *inner: str,
+    passwordFile: str | None = None,  # noqa: N803
+    clientCA: str | None = None,  # noqa: N803
+    **options: str,
+) -> IStreamServerEndpoint:
+    """Make the endpoint of `kmsd-p12:path:inner…:options…`; the rest belongs to the inner one.
+
+    Raises:
+        ValueError: there is no inner endpoint.
+        CertificateError: the file or its password cannot be used.
+    """
+    if not inner:
+        raise ValueError("kmsd-p12: name the endpoint after the file, e.g. kmsd-p12:FILE:tcp:9998")
+    files = CertificateFiles(
+        pkcs12=Path(path),
+        password=_password(passwordFile),
+        authorities=None if clientCA is None else Path(clientCA),
+    )
+    return PKCS12Endpoint(reactor, files, server_endpoint(reactor, _join(inner, options)))
+
+
+@implementer(IStreamServerEndpoint)
+class PKCS12Endpoint:
+    """TLS with a PKCS#12 file on another endpoint; SIGHUP reads the file again."""
+
+    def __init__(
+        self, reactor: IReactorCore, files: CertificateFiles, inner: IStreamServerEndpoint
+    ) -> None:
+        tls = load_server_tls(files)
+        self._service = CertificateService(IReactorTime(reactor), tls, files)
+        self._endpoint = wrap_endpoint(inner, tls)
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:  # noqa: N803
+        """Listen, and from then on reload on SIGHUP."""
+        listening = self._endpoint.listen(protocolFactory)
+        if not self._service.running:
+            self._service.startService()
+        return listening
+
+
+def _password(path: str | None) -> str | None:
+    if path is None:
+        return os.environ.get(PASSWORD_VARIABLE)
+    try:
+        return read_file(Path(path)).decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise CertificateError(f"{path}: the password is not UTF-8 text") from error
+
+
+def _join(arguments: tuple[str, ...], options: dict[str, str]) -> str:
+    # Twisted took the string apart and the escapes out; put both back for the inner parser.
+    pairs = [f"{_quote(name)}={_quote(value)}" for name, value in options.items()]
+    return ":".join([*(_quote(each) for each in arguments), *pairs])
+
+
+def _quote(text: str) -> str:
+    return "".join("\\" + each if each in "\\:=" else each for each in text)

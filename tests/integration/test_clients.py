@@ -1,0 +1,106 @@
+"""The clients that users have today do on our server what they do on any.
+
+Each behaviour of a driver (tests/clients/) is a test of its own. A driver runs once, in a process
+of its own, against a server of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
+
+from tests.clients import reports
+from tests.clients.environment import ClientMissingError
+from tests.clients.server import kmsd
+
+GUEST = "guest@example.com"
+COVERCRYPT = "Covercrypt is not served yet"
+# What the server cannot do yet, and why. It shrinks only: a test listed here that passes, fails.
+NOT_YET: dict[tuple[str, str], str] = {
+    (driver.name, behaviour): COVERCRYPT
+    for driver in (reports.PYTHON_COVERCRYPT, reports.JAVASCRIPT_COVERCRYPT)
+    for behaviour in driver.behaviours
+}
+EVERYTHING = [(driver, name) for driver in reports.ALL for name in driver.behaviours]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """Two servers over the same objects: to the second one, every caller is the guest."""
+    folder: Path = tmp_path_factory.mktemp("kmsd")
+    guest = ("--default-username", GUEST, "--object-cache-seconds", "0")
+    with kmsd(folder) as url, kmsd(folder, *guest) as guest_url:
+        yield url, guest_url
+
+
+@pytest.fixture(scope="module")
+def report(servers: tuple[str, str]) -> Any:
+    """What a driver reports; each is run once, and once only when it cannot be run."""
+
+    @functools.cache
+    def run(driver: reports.Driver) -> dict[str, Any] | ClientMissingError:
+        try:
+            return driver.run(*servers)
+        except ClientMissingError as error:
+            return error
+
+    def answer(driver: reports.Driver) -> dict[str, Any]:
+        found = run(driver)
+        if isinstance(found, ClientMissingError):
+            pytest.skip(str(found))
+        return found
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "driver, behaviour", EVERYTHING, ids=[f"{driver.name}-{name}" for driver, name in EVERYTHING]
+)
+def test_the_client(
+    driver: reports.Driver, behaviour: str, report: Any, request: pytest.FixtureRequest
+) -> None:
+    """What the driver's behaviour says is true of our server."""
+    if reason := NOT_YET.get((driver.name, behaviour)):
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+    outcome = report(driver)[behaviour]
+    assert outcome["failed"] is None, outcome["failed"]
+
+
+@pytest.mark.parametrize("driver", reports.ALL, ids=lambda driver: driver.name)
+def test_the_report_is_complete(driver: reports.Driver, report: Any) -> None:
+    """A driver reports on each behaviour it declares, and on no other."""
+    assert set(report(driver)) == set(driver.behaviours)
+
+
+@pytest.mark.parametrize("driver", [reports.PYTHON_KEYS, reports.JAVASCRIPT_KEYS])
+def test_the_key_that_get_gives_is_the_key(driver: reports.Driver, report: Any) -> None:
+    """What the server encrypted, AES-GCM opens with the bytes that Get gave."""
+    facts = _bytes(report(driver)["encrypts_and_decrypts"])
+    opened = AESGCM(facts["key"]).decrypt(facts["nonce"], facts["sealed"], None)
+    assert opened == facts["plaintext"]
+
+
+def test_a_key_created_under_another_is_wrapped_by_rfc_5649(report: Any) -> None:
+    """What Get gives of a key created under a wrapping key is that key, wrapped by RFC 5649."""
+    facts = _bytes(report(reports.PYTHON_KEYS)["wraps_by_another_key"])
+    key = aes_key_unwrap_with_padding(facts["wrapping_key"], facts["wrapped"])
+    assert AESGCM(key).decrypt(facts["nonce"], facts["sealed"], None) == facts["plaintext"]
+
+
+def test_a_key_got_wrapped_is_wrapped_by_rfc_5649(report: Any) -> None:
+    """What Get gives under a key wrapping specification is the key, wrapped by RFC 5649."""
+    facts = _bytes(report(reports.JAVASCRIPT_KEYS)["wraps_and_unwraps"])
+    assert aes_key_unwrap_with_padding(facts["wrapping_key"], facts["wrapped"]) == facts["clear"]
+
+
+def _bytes(outcome: dict[str, Any]) -> dict[str, bytes]:
+    assert outcome["failed"] is None, outcome["failed"]
+    return {name: bytes.fromhex(value) for name, value in outcome["facts"].items()}

@@ -76,6 +76,17 @@ class Settings:
         group="http",
         low=1024,
     )
+    max_http_connections: int = option(
+        4096,
+        "Largest number of open connections; further ones are closed at once.",
+        group="http",
+        low=1,
+    )
+    cors_allowed_origins: tuple[str, ...] = option(
+        ("*",),
+        "Origins of the pages that may read answers in a browser; * is every page.",
+        group="http",
+    )
     header_timeout_seconds: float = option(
         10.0,
         "Time a client has to send the head of a request.",
@@ -152,6 +163,11 @@ class Settings:
         group="workspace",
     )
 
+    access_log: bool = option(
+        False,
+        "Log a line for each HTTP request.",
+        group="logging",
+    )
     log_level: LogLevel = option(
         LogLevel.INFO,
         "The least important events that are logged.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import quoteStringArgument
@@ -60,18 +61,19 @@ def _listen(reactor: IReactorCore, description: str, factory: IProtocolFactory) 
 
 def _result(listening: Deferred[IListeningPort]) -> IListeningPort:
     """Return what a Deferred already has: Twisted's server endpoints listen at once."""
-    results: list[IListeningPort | Failure] = []
+    results: list[Any] = []
     listening.addBoth(results.append)
     if not results:
         raise ValueError("it does not listen at once")
     if isinstance(results[0], Failure):
         results[0].raiseException()
-    return results[0]  # type: ignore[return-value]
+    (port,) = results
+    return port
 
 
 def url(port: IListeningPort, scheme: str = "http") -> str:
     """Return the URL of a listening port, or its address where it has none."""
-    address = port.getHost()
+    address: Any = port.getHost()
     host = getattr(address, "host", None)
     if host is None:
         return str(address)

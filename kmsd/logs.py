@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import IO, Any
 
 from twisted.logger import (
     FileLogObserver,
@@ -24,7 +24,8 @@ from twisted.logger import (
     textFileLogObserver,
 )
 from twisted.python.logfile import LogFile
-from twisted.scripts.twistd import ServerOptions
+from twisted.python.util import gidFromString, uidFromString
+from twisted.scripts.twistd import ServerOptions  # type: ignore[attr-defined]
 
 # What Twisted's older log calls add to an event; the newer keys all begin with log_.
 _LEGACY = {"message", "time", "system", "isError", "format", "why", "failure", "id"}
@@ -44,11 +45,11 @@ def observer(level: str, *, as_json: bool, twistd: Mapping[str, Any]) -> ILogObs
     return FilteringLogObserver(inner, [LogLevelFilterPredicate(chosen)])
 
 
-def _destination(twistd: Mapping[str, Any]) -> TextIO | LogFile:
+def _destination(twistd: Mapping[str, Any]) -> IO[Any]:
     name = twistd.get("logfile")
     if twistd.get("nodaemon") and name in {None, "", "-"}:
         return sys.stdout
-    file = LogFile.fromFullPath(name or "twistd.log")
+    file: Any = LogFile.fromFullPath(name or "twistd.log")
     signal.signal(signal.SIGUSR1, lambda *_: _rotate_soon(file))  # as twistd itself does
     return file
 
@@ -56,7 +57,8 @@ def _destination(twistd: Mapping[str, Any]) -> TextIO | LogFile:
 def _rotate_soon(file: LogFile) -> None:
     from twisted.internet import reactor
 
-    reactor.callFromThread(file.rotate)
+    a_reactor: Any = reactor
+    a_reactor.callFromThread(file.rotate)
 
 
 def twistd_options(arguments: Sequence[str]) -> dict[str, Any]:
@@ -64,8 +66,11 @@ def twistd_options(arguments: Sequence[str]) -> dict[str, Any]:
     known = ServerOptions()
     pairs, _ = getopt.getopt(list(arguments), known.shortOpt, known.longOpt)
     names = {"-n": "nodaemon", "-l": "logfile", "-u": "uid", "-g": "gid"}
+    read = {"uid": uidFromString, "gid": gidFromString}
     found: dict[str, Any] = dict(known)
-    found |= {names.get(flag, flag.lstrip("-")): value or True for flag, value in pairs}
+    for flag, value in pairs:
+        name = names.get(flag, flag.lstrip("-"))
+        found[name] = read.get(name, str)(value) if value else True
     return found
 
 

@@ -45,7 +45,7 @@ def acting_as(uid: int | None, gid: int | None) -> Iterator[None]:
 
 
 def stop_on_sigterm(reactor: Any) -> None:
-    """Let SIGTERM end the process with status 0; the reactor's own handler makes twistd die of it."""
+    """Let SIGTERM end the process with status 0; with the reactor's handler twistd dies of it."""
 
     def stop() -> None:
         try:

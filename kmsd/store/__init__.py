@@ -1,1 +1,123 @@
-"""Objects, labels and grants on four databases; `interfaces` is all that others need."""
+"""Objects, labels and grants on four databases; `interfaces` is all that others need.
+
+`open_store` opens SQLite, PostgreSQL, MySQL or MariaDB and brings its schema up to date.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kmsd.store import dialects, migrations, mysql, postgresql, sqlite
+from kmsd.store.cache import CachedStore
+from kmsd.store.faults import Fault, description, store_error
+from kmsd.store.interfaces import StoreError, StoreRefused
+from kmsd.store.pool import Reactor, Threads
+from kmsd.store.session import Source
+from kmsd.store.sql import SqlStore
+
+DATABASE_TYPES = ("sqlite", "sqlite-enc", "postgresql", "mysql")
+SQLITE_FILE = "kms.db"
+
+
+class Database(msgspec.Struct, frozen=True, kw_only=True):
+    """Which database, as the settings name it. `path` is the folder of SQLite's files."""
+
+    type: str
+    path: Path = Path()
+    url: str = ""
+    mysql_user_cert_file: Path | None = None
+    mysql_user_cert_password: str = ""
+
+    def __repr__(self) -> str:
+        """Leave the URL out: it has a password."""
+        return f"Database({self.type})"
+
+
+class Cache(msgspec.Struct, frozen=True):
+    """How many records to keep at hand; with several servers, and for how long."""
+
+    capacity: int = 10_000
+    replicated_seconds: float = 1.0
+
+
+def open_store(
+    reactor: Reactor,
+    database: Database,
+    *,
+    cache: Cache | None = None,
+    clear: bool = False,
+    several_processes: bool = False,
+) -> CachedStore:
+    """Open a database, bring its schema up to date and return a store on it.
+
+    Blocks: call it before anything listens. `clear` empties it first. `several_processes` says that
+    other processes use the same SQLite file.
+
+    Raises:
+        StoreError: it cannot be opened or is not ours; the text says what to mend.
+    """
+    cache = cache or Cache()
+    source = source_of(database)
+    prepare(source, clear=clear, path=database.path / SQLITE_FILE)
+    shared = source.dialect.shared or several_processes
+    store = SqlStore(reactor, Threads(2 + source.dialect.parallel_scans), source)
+    lifetime = cache.replicated_seconds if shared else None
+    return CachedStore(store, reactor.seconds, cache.capacity, lifetime)
+
+
+def source_of(database: Database) -> Source:
+    """Return where connections to a database come from; makes a missing SQLite file.
+
+    Raises:
+        StoreRefused: the settings do not fit together.
+    """
+    if database.type == "sqlite":
+        path = database.path / SQLITE_FILE
+        sqlite.create(path)
+        return Source(dialects.SQLITE, partial(sqlite.connect, path))
+    if database.type not in DATABASE_TYPES:
+        raise StoreRefused(f"the database type must be one of {', '.join(DATABASE_TYPES)}")
+    if not database.url:
+        raise StoreRefused(f"the database type {database.type} needs a database URL")
+    if database.type == "postgresql":
+        connect = partial(postgresql.connect, postgresql.arguments(database.url))
+        return Source(dialects.POSTGRESQL, connect)
+    place = mysql.address(database.url)
+    file = database.mysql_user_cert_file
+    client = mysql.identity(file, database.mysql_user_cert_password) if file else None
+    name, context = mysql.user(place, client), mysql.tls(place, client)
+    return Source(dialects.MYSQL, partial(mysql.connect, place, name, context))
+
+
+def prepare(source: Source, *, path: Path | None = None, clear: bool = False) -> None:
+    """Check a database and bring its schema up to date.
+
+    Raises:
+        StoreError: what is wrong with it.
+    """
+    try:
+        connection = source.connect()
+        try:
+            migrations.apply(
+                connection, source.dialect, back_up=partial(_back_up, source, path), clear=clear
+            )
+        finally:
+            connection.close()
+    except StoreError:
+        raise
+    except Exception as error:
+        fault = source.dialect.fault(error)
+        if fault is Fault.OTHER:
+            raise
+        raise store_error(fault, description(error)) from None
+
+
+def _back_up(source: Source, path: Path | None, number: int) -> None:
+    if path is not None and not source.dialect.shared:
+        connection: Any = source.connect()
+        try:
+            migrations.copy_file(path, connection, number)
+        finally:
+            connection.close()

@@ -1,17 +1,13 @@
 """What a store of objects promises: `IStore`, the values it speaks in, and its errors."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from kmsd.kmip.attributes import Attributes
-    from kmsd.kmip.enums import CryptographicAlgorithm, ObjectType, State
-    from kmsd.kmip.objects import ManagedObject
+from kmsd.kmip.attributes import Attributes
+from kmsd.kmip.enums import CryptographicAlgorithm, ObjectType, State
+from kmsd.kmip.objects import ManagedObject
 
 EVERYONE = "*"
 """The grantee that stands for every caller."""
@@ -127,7 +123,11 @@ class IStore(Protocol):
     async def grant(
         self, unique_identifier: str, grantee: str, operations: frozenset[str]
     ) -> None:
-        """Add `operations` to what `grantee` may do; the object need not exist ("*": create)."""
+        """Add `operations` to what `grantee` may do with an object, or for "*", in general.
+
+        Raises:
+            NoSuchObject: there is no such object.
+        """
 
     async def ungrant(
         self, unique_identifier: str, grantee: str, operations: frozenset[str]
@@ -157,6 +157,14 @@ class StaleRecord(StoreError):
 
 class ObjectExists(StoreError):
     """The unique identifier is taken."""
+
+
+class NotStorable(StoreError):
+    """A value that no database can keep: an identifier too long, an object too large."""
+
+
+class NoSuchObject(StoreError):
+    """The object that rights are granted on does not exist."""
 
 
 class StoreUnavailable(StoreError):

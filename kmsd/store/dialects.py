@@ -1,0 +1,150 @@
+"""How each database spells what they do not have in common: four records, read by `sql` alone."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from kmsd.store import mysql, postgresql, sqlite
+from kmsd.store.faults import Fault
+
+
+class Cursor(Protocol):
+    """What the drivers' cursors share."""
+
+    rowcount: int
+
+    def execute(self, statement: str, values: Any = ..., /) -> Any:
+        """Run one statement."""
+
+    def fetchall(self) -> Any:
+        """Return the rows of the statement before."""
+
+
+class Dialect(msgspec.Struct, frozen=True, kw_only=True):
+    """One database's ways.
+
+    `types` fill the holes of the schema: {text:n} compares by bytes and case. `begin` opens a
+    transaction that writes, `snapshot` one that only reads (nothing where single statements do),
+    `exclusive` the one that migrates. `lock` and `unlock` keep other servers from migrating at the
+    same time. `shared` says that other servers may use the database, over a line that can break.
+    `transactional_schema`: changes of the schema can be rolled back.
+    """
+
+    name: str
+    mark: str
+    types: Mapping[str, str]
+    fault: Callable[[Exception], Fault]
+    shared: bool
+    transactional_schema: bool
+    begin: str = "BEGIN"
+    snapshot: str = ""
+    exclusive: str = "BEGIN"
+    lock: str = ""
+    unlock: str = ""
+    for_update: str = ""
+    announce: str = ""
+    sever: Callable[[Any], None] = lambda _connection: None
+    parallel_scans: int = 3
+
+
+_SQLITE_TYPES = {"text": "TEXT", "blob": "BLOB", "engine": "", "table": " WITHOUT ROWID"}
+
+SQLITE = Dialect(
+    name="sqlite",
+    mark="?",
+    types=_SQLITE_TYPES,
+    fault=sqlite.fault,
+    shared=False,
+    transactional_schema=True,
+    begin="BEGIN IMMEDIATE",
+    snapshot="BEGIN",
+    exclusive="BEGIN EXCLUSIVE",
+)
+
+SQLCIPHER = msgspec.structs.replace(SQLITE, name="sqlite-enc", parallel_scans=0)
+
+POSTGRESQL = Dialect(
+    name="postgresql",
+    mark="%s",
+    types={"text": 'VARCHAR({n}) COLLATE "C"', "blob": "BYTEA", "engine": "", "table": ""},
+    fault=postgresql.fault,
+    shared=True,
+    transactional_schema=True,
+    lock="SELECT pg_advisory_lock(76239481)",
+    unlock="SELECT pg_advisory_unlock(76239481)",
+    for_update=" FOR UPDATE",
+    announce="SELECT pg_notify('kmsd', ?)",
+    sever=postgresql.sever,
+)
+
+MYSQL = Dialect(
+    name="mysql",
+    mark="%s",
+    types={
+        "text": "VARBINARY({n})",  # its text types ignore spaces at the end
+        "blob": "LONGBLOB",
+        "engine": " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+        "table": " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+    },
+    fault=mysql.fault,
+    shared=True,
+    transactional_schema=False,
+    lock="SELECT GET_LOCK('kmsd', 60)",
+    unlock="SELECT RELEASE_LOCK('kmsd')",
+    for_update=" FOR UPDATE",
+)
+
+_LARGEST_LIST = 512
+
+
+class Transaction:
+    """What a unit of work may do with a connection: plain statements with bound values."""
+
+    def __init__(self, cursor: Cursor, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self._cursor = cursor
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run a SELECT."""
+        self._cursor.execute(spelled(statement, self.dialect.mark), values)
+        return list(self._cursor.fetchall())
+
+    def run(self, statement: str, *values: Any) -> int:
+        """Run a statement that changes rows; return how many it found."""
+        self._cursor.execute(spelled(statement, self.dialect.mark), values)
+        return self._cursor.rowcount
+
+    def rows_of(self, statement: str, keys: list[str]) -> list[tuple[Any, ...]]:
+        """Run a SELECT whose `(??)` stands for the list of `keys`, in as many parts as needed."""
+        found = []
+        for start in range(0, len(keys), _LARGEST_LIST):
+            part = keys[start : start + _LARGEST_LIST]
+            size = 1 << (len(part) - 1).bit_length()  # few sizes: drivers keep statements prepared
+            part += part[-1:] * (size - len(part))
+            found += self.rows(_expanded(statement, "(??)", f"({_marks(size)})"), *part)
+        return found
+
+    def insert(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        """Run an INSERT whose `(??)` stands for all the `rows`."""
+        for start in range(0, len(rows), _LARGEST_LIST):
+            part = rows[start : start + _LARGEST_LIST]
+            row = f"({_marks(len(part[0]))})"
+            values = [value for each in part for value in each]
+            self.run(_expanded(statement, "(??)", ", ".join([row] * len(part))), *values)
+
+
+@functools.lru_cache(1024)
+def spelled(statement: str, mark: str) -> str:
+    """Return a statement with the driver's marks for bound values."""
+    return statement.replace("?", mark)
+
+
+@functools.lru_cache(1024)
+def _expanded(statement: str, hole: str, filling: str) -> str:
+    return statement.replace(hole, filling)
+
+
+def _marks(count: int) -> str:
+    return ", ".join("?" * count)

@@ -7,7 +7,7 @@ padding, and that reads like every other failed decryption.
 import hmac
 import os
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives import padding
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers import (
     modes,
 )
 from cryptography.hazmat.primitives.ciphers import Cipher as Context
+from typing_extensions import override
 
 from kmsd.crypto import keywrap
 from kmsd.crypto.errors import bad_parameters, decryption_failed
@@ -61,6 +62,7 @@ class Flowing(ReadyCipher):
         super().__init__(cipher)
         self._algorithm, self._mode_for, self._padding = algorithm, mode_for, scheme
 
+    @override
     def encrypt(
         self,
         data: bytes,
@@ -75,6 +77,7 @@ class Flowing(ReadyCipher):
             data
         )
 
+    @override
     def decrypt(
         self,
         data: bytes,
@@ -87,11 +90,12 @@ class Flowing(ReadyCipher):
     ) -> bytes:
         return self.decryptor(nonce, aad, tag_length, counter=counter).finalize(data, tag)
 
+    @override
     def encryptor(
         self,
         nonce: bytes | None = None,
-        aad: bytes = b"",  # noqa: ARG002 - nothing is authenticated here
-        tag_length: int | None = None,  # noqa: ARG002 - the same
+        aad: bytes = b"",
+        tag_length: int | None = None,
         *,
         counter: int | None = None,
         random: Random = os.urandom,
@@ -101,11 +105,12 @@ class Flowing(ReadyCipher):
         steps: list[_Filter] = [self._padding.padder(), context] if self._padding else [context]
         return _Encryptor(self.cipher, steps, nonce)
 
+    @override
     def decryptor(
         self,
         nonce: bytes | None = None,
-        aad: bytes = b"",  # noqa: ARG002 - nothing is authenticated here
-        tag_length: int | None = None,  # noqa: ARG002 - the same
+        aad: bytes = b"",
+        tag_length: int | None = None,
         *,
         counter: int | None = None,
     ) -> Decryptor:
@@ -113,12 +118,12 @@ class Flowing(ReadyCipher):
         steps: list[_Filter] = [context, self._padding.unpadder()] if self._padding else [context]
         return _Decryptor(steps)
 
-    def _context(self, nonce: bytes, counter: int | None) -> Context[modes.Mode | None]:
+    def _context(self, nonce: bytes, counter: int | None) -> Context[Any]:
         if counter is not None and not 0 <= counter < 1 << 64:
             raise bad_parameters("an InitialCounterValue is between 0 and 2^64 - 1")
         return Context(self._algorithm, self._mode_for(self._block(nonce, counter or 0)))
 
-    def _block(self, nonce: bytes, counter: int) -> bytes:  # noqa: ARG002 - counters override it
+    def _block(self, nonce: bytes, counter: int) -> bytes:
         """Make the library's initialization vector."""
         return nonce
 
@@ -128,6 +133,7 @@ class Ctr(Flowing):
 
     __slots__ = ()
 
+    @override
     def _block(self, nonce: bytes, counter: int) -> bytes:
         room = 16 - len(nonce)
         if not room:
@@ -146,13 +152,15 @@ class ChaCha20(Flowing):
         super().__init__(cipher, algorithms.ChaCha20(key, bytes(_CHACHA20_BLOCK)), lambda _: None)
         self._key = key
 
-    def _context(self, nonce: bytes, counter: int | None) -> Context[modes.Mode | None]:
+    @override
+    def _context(self, nonce: bytes, counter: int | None) -> Context[Any]:
         room = _CHACHA20_BLOCK - len(nonce)
         if counter is not None and not 0 <= counter < 1 << 8 * room:
             raise bad_parameters("the InitialCounterValue does not fit beside the IVCounterNonce")
         block = (counter or 0).to_bytes(room, "little") + nonce
         return Context(algorithms.ChaCha20(self._key, block), None)
 
+    @override
     def nonce_for(self, nonce: bytes | None, random: Random) -> bytes:
         """Put a zero counter before a random nonce, so that every library can take the whole."""
         return super().nonce_for(nonce, lambda size: bytes(4) + random(size - 4))
@@ -193,7 +201,7 @@ class _Decryptor:
             data = step.update(data)
         return data
 
-    def finalize(self, data: bytes = b"", tag: bytes = b"") -> bytes:  # noqa: ARG002 - no tag here
+    def finalize(self, data: bytes = b"", tag: bytes = b"") -> bytes:
         try:
             return _finish(self._steps, data)
         except ValueError:
@@ -219,14 +227,15 @@ class Xts(ReadyCipher):
             raise bad_parameters("the two halves of an XTS key must differ")
         self._algorithm = algorithms.AES(key)
 
+    @override
     def encrypt(
         self,
         data: bytes,
         nonce: bytes | None = None,
-        aad: bytes = b"",  # noqa: ARG002 - nothing is authenticated here
-        tag_length: int | None = None,  # noqa: ARG002 - the same
+        aad: bytes = b"",
+        tag_length: int | None = None,
         *,
-        counter: int | None = None,  # noqa: ARG002 - the tweak is all
+        counter: int | None = None,
         random: Random = os.urandom,
     ) -> Encrypted:
         nonce = self.nonce_for(nonce, random)
@@ -234,15 +243,16 @@ class Xts(ReadyCipher):
         context = Context(self._algorithm, modes.XTS(nonce)).encryptor()
         return Encrypted(_all(context, data), nonce, b"")
 
+    @override
     def decrypt(
         self,
         data: bytes,
         nonce: bytes | None = None,
-        aad: bytes = b"",  # noqa: ARG002 - as above
-        tag: bytes = b"",  # noqa: ARG002
-        tag_length: int | None = None,  # noqa: ARG002
+        aad: bytes = b"",
+        tag: bytes = b"",
+        tag_length: int | None = None,
         *,
-        counter: int | None = None,  # noqa: ARG002
+        counter: int | None = None,
     ) -> bytes:
         nonce = self.nonce_of(nonce)
         self._check(data)
@@ -272,27 +282,29 @@ class KeyWrap(ReadyCipher):
         super().__init__(cipher)
         self._key, self._wrap, self._unwrap = key, wrap, unwrap
 
+    @override
     def encrypt(
         self,
         data: bytes,
-        nonce: bytes | None = None,  # noqa: ARG002 - a wrapping has no nonce
-        aad: bytes = b"",  # noqa: ARG002 - nor additional data
-        tag_length: int | None = None,  # noqa: ARG002 - nor a separate tag
+        nonce: bytes | None = None,
+        aad: bytes = b"",
+        tag_length: int | None = None,
         *,
-        counter: int | None = None,  # noqa: ARG002
-        random: Random = os.urandom,  # noqa: ARG002
+        counter: int | None = None,
+        random: Random = os.urandom,
     ) -> Encrypted:
         return Encrypted(self._wrap(self._key, data), b"", b"")
 
+    @override
     def decrypt(
         self,
         data: bytes,
-        nonce: bytes | None = None,  # noqa: ARG002 - as above
-        aad: bytes = b"",  # noqa: ARG002
-        tag: bytes = b"",  # noqa: ARG002
-        tag_length: int | None = None,  # noqa: ARG002
+        nonce: bytes | None = None,
+        aad: bytes = b"",
+        tag: bytes = b"",
+        tag_length: int | None = None,
         *,
-        counter: int | None = None,  # noqa: ARG002
+        counter: int | None = None,
     ) -> bytes:
         return self._unwrap(self._key, data)
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import (
     AESGCMSIV,
     ChaCha20Poly1305,
 )
+from typing_extensions import override
 
 from kmsd.crypto.errors import bad_parameters, bad_tag_length, decryption_failed
 from kmsd.crypto.interfaces import Cipher, Encrypted, Encryptor, Random, ReadyCipher
@@ -36,6 +37,7 @@ class Aead(ReadyCipher):
         super().__init__(cipher)
         self._primitive = primitive
 
+    @override
     def encrypt(
         self,
         data: bytes,
@@ -43,7 +45,7 @@ class Aead(ReadyCipher):
         aad: bytes = b"",
         tag_length: int | None = None,
         *,
-        counter: int | None = None,  # noqa: ARG002 - these modes count for themselves
+        counter: int | None = None,
         random: Random = os.urandom,
     ) -> Encrypted:
         cipher = self.cipher
@@ -64,6 +66,7 @@ class Aead(ReadyCipher):
         body = len(data)
         return Encrypted(sealed[:body], nonce, sealed[body : body + tag_length])
 
+    @override
     def decrypt(
         self,
         data: bytes,
@@ -72,7 +75,7 @@ class Aead(ReadyCipher):
         tag: bytes = b"",
         tag_length: int | None = None,
         *,
-        counter: int | None = None,  # noqa: ARG002 - as above
+        counter: int | None = None,
     ) -> bytes:
         cipher = self.cipher
         if nonce is None or len(nonce) not in cipher.nonce_sizes:
@@ -100,6 +103,7 @@ class Gcm(Aead):
         super().__init__(cipher, AESGCM(key))
         self._key = key
 
+    @override
     def _open(self, data: bytes, nonce: bytes, aad: bytes, tag: bytes) -> bytes:
         if len(tag) == self.cipher.tag_size:
             return self._primitive.decrypt(nonce, data + tag, aad)
@@ -111,13 +115,14 @@ class Gcm(Aead):
             raise InvalidTag
         return plain
 
+    @override
     def encryptor(
         self,
         nonce: bytes | None = None,
         aad: bytes = b"",
         tag_length: int | None = None,
         *,
-        counter: int | None = None,  # noqa: ARG002 - GCM counts for itself
+        counter: int | None = None,
         random: Random = os.urandom,
     ) -> Encryptor:
         if tag_length is not None and tag_length not in self.cipher.tag_sizes:
@@ -155,10 +160,12 @@ class Ccm(Aead):
             functools.partial(_ccm_for_tag, key)
         )
 
+    @override
     def _seal(self, data: bytes, nonce: bytes, aad: bytes, tag_length: int) -> Encrypted:
         sealed = self._for_tag(tag_length).encrypt(nonce, data, aad)
         return Encrypted(sealed[: len(data)], nonce, sealed[len(data) :])
 
+    @override
     def _open(self, data: bytes, nonce: bytes, aad: bytes, tag: bytes) -> bytes:
         return self._for_tag(len(tag)).decrypt(nonce, data + tag, aad)
 

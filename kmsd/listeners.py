@@ -67,7 +67,7 @@ def _result(listening: Deferred[IListeningPort]) -> IListeningPort:
         raise ValueError("it does not listen at once")
     if isinstance(results[0], Failure):
         results[0].raiseException()
-    (port,) = results
+    port: IListeningPort = results[0]
     return port
 
 

@@ -9,7 +9,7 @@ import getopt
 import json
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -50,15 +50,16 @@ def _destination(twistd: Mapping[str, Any]) -> IO[Any]:
     if twistd.get("nodaemon") and name in {None, "", "-"}:
         return sys.stdout
     file: Any = LogFile.fromFullPath(name or "twistd.log")
-    signal.signal(signal.SIGUSR1, lambda *_: _rotate_soon(file))  # as twistd itself does
-    return file
+    signal.signal(signal.SIGUSR1, lambda *_: _soon(file.rotate))  # as twistd itself does
+    destination: IO[Any] = file
+    return destination
 
 
-def _rotate_soon(file: LogFile) -> None:
+def _soon(function: Callable[[], None]) -> None:
     from twisted.internet import reactor
 
     a_reactor: Any = reactor
-    a_reactor.callFromThread(file.rotate)
+    a_reactor.callFromThread(function)
 
 
 def twistd_options(arguments: Sequence[str]) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def twistd_options(arguments: Sequence[str]) -> dict[str, Any]:
     known = ServerOptions()
     pairs, _ = getopt.getopt(list(arguments), known.shortOpt, known.longOpt)
     names = {"-n": "nodaemon", "-l": "logfile", "-u": "uid", "-g": "gid"}
-    read = {"uid": uidFromString, "gid": gidFromString}
+    read: dict[str, Callable[[str], Any]] = {"uid": uidFromString, "gid": gidFromString}
     found: dict[str, Any] = dict(known)
     for flag, value in pairs:
         name = names.get(flag, flag.lstrip("-"))

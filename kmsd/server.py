@@ -23,7 +23,7 @@ from kmsd.resources.health import version_text
 from kmsd.resources.route import Services, one_store
 from kmsd.resources.site import KmsdSite, make_site
 from kmsd.settings import Settings
-from kmsd.store import open_store
+from kmsd.store import Cache, Database, open_store
 from kmsd.store.interfaces import IStore
 from kmsd.systemd import ReadinessService
 
@@ -52,7 +52,7 @@ class Server(MultiService):
         self._notices = notices
         self._slow = ThreadPool(0, _CRYPTO_THREADS, "kmsd-crypto")
         self._identity = identity(settings)
-        self._store = open_store(settings.sqlite_folder)
+        self._store = store(settings, reactor)
         self._site = site(settings, engine(settings, self._offload), self._store, self._identity)
         self._ports = listeners.listen(reactor, endpoints(settings), self._site)
         ReadinessService().setServiceParent(self)  # type: ignore[no-untyped-call]
@@ -116,6 +116,16 @@ class Server(MultiService):
 def endpoints(settings: Settings) -> tuple[str, ...]:
     """Return the endpoint strings to listen on."""
     return settings.endpoint or (listeners.tcp(settings.hostname, settings.port),)
+
+
+def store(settings: Settings, reactor: Any) -> IStore:
+    """Open the database, empty it if that was asked for, and bring its schema up to date."""
+    return open_store(
+        reactor,
+        Database(type=settings.database_type.value, path=settings.sqlite_folder),
+        cache=Cache(settings.object_cache_size, settings.object_cache_seconds),
+        clear=settings.clear_database,
+    )
 
 
 def identity(settings: Settings) -> Identity:

@@ -128,9 +128,7 @@ class CachedStore:
         ]
         await self._changing(names, self.store.write(*changes))
 
-    async def grant(
-        self, unique_identifier: str, grantee: str, operations: frozenset[str]
-    ) -> None:
+    async def grant(self, unique_identifier: str, grantee: str, operations: frozenset[str]) -> None:
         """Add `operations` to what `grantee` may do."""
         work = self.store.grant(unique_identifier, grantee, operations)
         await self._changing((unique_identifier,), work)

@@ -29,7 +29,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     transaction that writes, `snapshot` one that only reads (nothing where single statements do),
     `exclusive` the one that migrates. `lock` and `unlock` keep other servers from migrating at the
     same time. `shared` says that other servers may use the database, over a line that can break.
-    `transactional_schema`: changes of the schema can be rolled back.
+    `transactional_schema`: changes of the schema can be rolled back. `lock_object` keeps an
+    object from being removed until the transaction ends.
     """
 
     name: str
@@ -43,7 +44,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     exclusive: str = "BEGIN"
     lock: str = ""
     unlock: str = ""
-    for_update: str = ""
+    lock_object: str = "SELECT version FROM objects WHERE uid = ? FOR UPDATE"
     announce: str = ""
     sever: Callable[[Any], None] = lambda _connection: None
     parallel_scans: int = 3
@@ -61,6 +62,7 @@ SQLITE = Dialect(
     begin="BEGIN IMMEDIATE",
     snapshot="BEGIN",
     exclusive="BEGIN EXCLUSIVE",
+    lock_object="SELECT version FROM objects WHERE uid = ?",
 )
 
 SQLCIPHER = msgspec.structs.replace(SQLITE, name="sqlite-enc", parallel_scans=0)
@@ -74,7 +76,6 @@ POSTGRESQL = Dialect(
     transactional_schema=True,
     lock="SELECT pg_advisory_lock(76239481)",
     unlock="SELECT pg_advisory_unlock(76239481)",
-    for_update=" FOR UPDATE",
     announce="SELECT pg_notify('kmsd', ?)",
     sever=postgresql.sever,
 )
@@ -93,7 +94,6 @@ MYSQL = Dialect(
     transactional_schema=False,
     lock="SELECT GET_LOCK('kmsd', 60)",
     unlock="SELECT RELEASE_LOCK('kmsd')",
-    for_update=" FOR UPDATE",
 )
 
 _LARGEST_LIST = 512

@@ -1,4 +1,5 @@
 """What a store of objects promises: `IStore`, the values it speaks in, and its errors."""
+# ruff: noqa: N818 (the errors are named for what happened)
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -120,9 +121,7 @@ class IStore(Protocol):
     async def obtained(self, grantee: str, limit: int, offset: int = 0) -> list[Record]:
         """Return what others granted to `grantee` or to everyone, by identifier."""
 
-    async def grant(
-        self, unique_identifier: str, grantee: str, operations: frozenset[str]
-    ) -> None:
+    async def grant(self, unique_identifier: str, grantee: str, operations: frozenset[str]) -> None:
         """Add `operations` to what `grantee` may do with an object, or for "*", in general.
 
         Raises:

@@ -27,18 +27,16 @@ class Clause(msgspec.Struct, frozen=True):
 
 # What an object's stored state and dates must be for its state to be … at the moment `?`; the same
 # as `kmip.states.effective_state`, which a test compares.
-_ACTIVATED = f"o.state = {State.PRE_ACTIVE:d} AND o.activation_date <= ?"
+_BEGUN = (
+    f"(o.state = {State.ACTIVE:d} OR (o.state = {State.PRE_ACTIVE:d} AND o.activation_date <= ?))"
+)
+_OFF = "(o.activation_date IS NULL OR o.activation_date > ?)"
 _ON = "(o.deactivation_date IS NULL OR o.deactivation_date > ?)"
 _STATES: dict[State, tuple[str, int]] = {
-    State.PRE_ACTIVE: (
-        f"(o.state = {State.PRE_ACTIVE:d}"
-        " AND (o.activation_date IS NULL OR o.activation_date > ?))",
-        1,
-    ),
-    State.ACTIVE: (f"((o.state = {State.ACTIVE:d} OR ({_ACTIVATED})) AND {_ON})", 2),
+    State.PRE_ACTIVE: (f"(o.state = {State.PRE_ACTIVE:d} AND {_OFF})", 1),
+    State.ACTIVE: (f"({_BEGUN} AND {_ON})", 2),
     State.DEACTIVATED: (
-        f"(o.state = {State.DEACTIVATED:d} OR ((o.state = {State.ACTIVE:d} OR ({_ACTIVATED}))"
-        " AND o.deactivation_date <= ?))",
+        f"(o.state = {State.DEACTIVATED:d} OR ({_BEGUN} AND o.deactivation_date <= ?))",
         2,
     ),
 }
@@ -134,9 +132,7 @@ def _narrowest(transaction: Transaction, starts: list[Clause], query: Query) -> 
 
 
 def _count_up_to(transaction: Transaction, start: Clause) -> int:
-    statement = (
-        f"SELECT COUNT(*) FROM (SELECT 1 FROM labels l WHERE {start.sql} LIMIT {_FEW}) few"  # noqa: S608
-    )
+    statement = f"SELECT COUNT(*) FROM (SELECT 1 FROM labels l WHERE {start.sql} LIMIT {_FEW}) few"  # noqa: S608
     [(count,)] = transaction.rows(statement, *start.values)
     return int(count)
 

@@ -208,9 +208,7 @@ def _present(context: ssl.SSLContext, place: Address, client: Identity | None) -
     if client is not None:
         _load(context, client)
     elif "ssl-cert" in place.parameters:
-        context.load_cert_chain(
-            place.parameters["ssl-cert"], place.parameters.get("ssl-key", None)
-        )
+        context.load_cert_chain(place.parameters["ssl-cert"], place.parameters.get("ssl-key", None))
 
 
 def _load(context: ssl.SSLContext, client: Identity) -> None:
@@ -249,7 +247,7 @@ def connect(place: Address, name: str, context: ssl.SSLContext | None) -> Any:
         port=place.port,
         unix_socket=place.parameters.get("socket"),
         user=name,
-        password=place.password.encode(),  # type: ignore[arg-type]  # as a text it must be latin-1
+        password=place.password.encode(),  # as a text it must be latin-1
         database=place.database,
         charset="utf8mb4",
         ssl=context,

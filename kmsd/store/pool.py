@@ -29,12 +29,12 @@ class Reactor(Protocol):
     """What a lane needs of the reactor."""
 
     def callFromThread(  # noqa: N802 (Twisted's name)
-        self, callable: Callable[..., Any], *args: Any, **kwargs: Any
+        self, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> None:
         """Run a function in the reactor's thread."""
 
     def callLater(  # noqa: N802 (Twisted's name)
-        self, delay: float, callable: Callable[..., Any], *args: Any, **kwargs: Any
+        self, delay: float, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> IDelayedCall:
         """Run a function later."""
 
@@ -119,7 +119,7 @@ class Lane:
 
     log = Logger(namespace="kmsd.store")
 
-    def __init__(  # noqa: PLR0913 (its parts)
+    def __init__(
         self,
         reactor: Reactor,
         threads: Threads,

@@ -186,7 +186,7 @@ class Session:
             except (StoreError, _NeedsGuard):
                 self._roll_back()
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 (drivers have no common base)
                 fault = self._dialect.fault(error)
                 self._recover(fault)
                 late = pause is None or time.monotonic() > give_up

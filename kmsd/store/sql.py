@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, gatherResults
 
 from kmsd.store import locate
-from kmsd.store.dialects import Dialect, Transaction
+from kmsd.store.dialects import Transaction
 from kmsd.store.faults import Fault
 from kmsd.store.interfaces import (
     EVERYONE,
@@ -90,9 +90,7 @@ class SqlStore:
             return []
         return await self._page(_OBTAINED, grantee, EVERYONE, grantee, limit, offset)
 
-    async def grant(
-        self, unique_identifier: str, grantee: str, operations: frozenset[str]
-    ) -> None:
+    async def grant(self, unique_identifier: str, grantee: str, operations: frozenset[str]) -> None:
         """Add `operations` to what `grantee` may do."""
         checked(grantee, NAME_BYTES, "the grantee's name")
         if not findable(unique_identifier):
@@ -217,9 +215,7 @@ def _operations(pairs: Any) -> dict[str, frozenset[str]]:
 
 
 def _grants(transaction: Transaction, uid: str) -> dict[str, frozenset[str]]:
-    return _operations(
-        transaction.rows("SELECT grantee, operation FROM grants WHERE uid = ?", uid)
-    )
+    return _operations(transaction.rows("SELECT grantee, operation FROM grants WHERE uid = ?", uid))
 
 
 # Writing. Each function runs in a transaction, and may run twice.
@@ -295,8 +291,7 @@ def _remove(transaction: Transaction, uid: str, version: int) -> None:
 
 
 def _grant(transaction: Transaction, uid: str, grantee: str, operations: frozenset[str]) -> None:
-    lock = "SELECT version FROM objects WHERE uid = ?" + transaction.dialect.for_update
-    if uid != EVERYONE and not transaction.rows(lock, uid):
+    if uid != EVERYONE and not transaction.rows(transaction.dialect.lock_object, uid):
         raise NoSuchObject(f"there is no object {uid!r}")
     present = _grants(transaction, uid).get(grantee, frozenset())
     new = [(uid, grantee, operation) for operation in sorted(operations - present)]

@@ -7,7 +7,9 @@ of its own, against a server of its own.
 from __future__ import annotations
 
 import functools
+import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +101,24 @@ def test_a_key_got_wrapped_is_wrapped_by_rfc_5649(report: Any) -> None:
     """What Get gives under a key wrapping specification is the key, wrapped by RFC 5649."""
     facts = _bytes(report(reports.JAVASCRIPT_KEYS)["wraps_and_unwraps"])
     assert aes_key_unwrap_with_padding(facts["wrapping_key"], facts["wrapped"]) == facts["clear"]
+
+
+@pytest.mark.parametrize(
+    "header, value",
+    [
+        ("Authorization", "Bearer "),  # Python clients up to 4.3.4 send it without a token
+        ("Authorization", "Bearer token"),
+        ("KmsDatabaseSecret", "c2VjcmV0"),  # up to 4.20.0
+        ("DatabaseSecret", "c2VjcmV0"),
+    ],
+)
+def test_a_server_without_authentication_ignores_credentials(
+    header: str, value: str, servers: tuple[str, str]
+) -> None:
+    """Credentials that some client always sends change nothing where none are asked for."""
+    request = urllib.request.Request(f"{servers[0]}access/owned", headers={header: value})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - our own URL
+        assert answer.status == HTTPStatus.OK
 
 
 def _bytes(outcome: dict[str, Any]) -> dict[str, bytes]:

@@ -19,7 +19,6 @@ marked (planned) is not there yet; all others are tested.
         .decryptor(nonce, aad, tag_length, *, counter) -> Stream: .update(data) -> bytes,
             .finalize(data=b"", tag=b"") -> bytes; AEAD releases nothing before the tag is checked
     encrypt_bulk(ready, data, aad, random) / decrypt_bulk(ready, data, aad) -> bytes: BulkData
-    NEW_KEYS: algorithm -> lengths in bits that Create may make (see generate)
 **bulk** — is_bulk(data), parse(data) -> list[bytes], build(items) -> bytes (0x87 0x87 ...), LEB128.
 **asymmetric** — encryption by what the key is: RSA, EC (ECIES), X25519/Ed25519 (sealed box).
     encrypt(public_key, data, parameters=None) -> bytes; decrypt(private_key, data, parameters=None)
@@ -31,11 +30,13 @@ marked (planned) is not there yet; all others are tested.
         (then pass `digested`); None: the algorithm signs whole messages, collect them
 **mac** — select(algorithm, parameters=None) -> Mac; Mac.compute(key, data), Mac.verify(key, data,
     mac) -> bool, Mac.context(key) -> object with update(data), finalize() -> bytes.
-**digest** — digest(hashing_algorithm, data) -> bytes; context(hashing_algorithm) (update, finalize).
+**digest** — digest(hashing_algorithm, data) -> bytes; context(hashing_algorithm) -> Digest with
+    update(data), finalize(data=b"") -> bytes, copy().
 **kdf** — derive(method, key, parameters, length) -> bytes for DeriveKey; and the single functions
     pbkdf2_rfc8018, hkdf_rfc5869, nist800_108_counter/_feedback/_double_pipeline, hash_, hmac_,
     encrypt_, agree (ECDH/X25519/X448).
-**keywrap** — rfc3394_wrap/unwrap, rfc5649_wrap/unwrap, gcm_wrap/unwrap; and by parameters:
+**keywrap** — rfc3394_wrap, rfc3394_unwrap, rfc5649_wrap, rfc5649_unwrap of (kek, key).
+**wrapping** — by parameters and by what the wrapping key is (AES, RSA, EC, X25519/Ed25519):
     wrap(wrapping_key: bytes | PublicKey, plain, parameters=None, *, aad=b"", generation=5, random)
     unwrap(wrapping_key: bytes | PrivateKey, wrapped, parameters=None, *, aad=b"", generation=5)
 **formats** — KMIP key material <-> key objects.
@@ -45,6 +46,7 @@ marked (planned) is not there yet; all others are tested.
     export(key, key_format_type=None, *, password=b"", certificates=()) -> bytes | Transparent...
     key_block(key, key_format_type=None, ...) -> KeyBlock, complete with algorithm and length
     describe(key) -> Description(algorithm, length_bits, curve)
+    symmetric_material(key: bytes, key_format_type=None) -> bytes | TransparentSymmetricKey
     default_format(key) -> KeyFormatType; wrapped_form(key) -> bytes: what NoEncoding wraps
     `trusted`: rows of our own store, no RSA validation (microseconds). Otherwise everything is
     checked: up to 0.25 s for RSA-4096, so callers go off the reactor thread.

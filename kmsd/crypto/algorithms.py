@@ -48,7 +48,7 @@ CIPHERS = (
            make=block_modes.ctr_sp800_38a, key_sizes=_AES, nonce_size=16,
            nonce_sizes=range(8, 17), server_nonce=False),
     Cipher(name="AES-XTS", algorithm=Algorithm.AES, mode=Mode.XTS, make=block_modes.xts_sp800_38e,
-           key_sizes=frozenset({32, 64}), nonce_size=16, nonce_sizes=frozenset({16})),
+           key_sizes=frozenset({32, 64}), nonce_size=16, nonce_sizes=frozenset({8, 16})),
     Cipher(name="AES-KW", algorithm=Algorithm.AES, mode=Mode.NIST_KEY_WRAP,
            make=block_modes.kw_rfc3394, key_sizes=_AES),
     Cipher(name="AES-KWP", algorithm=Algorithm.AES, mode=Mode.AES_KEY_WRAP_PADDING,
@@ -134,7 +134,9 @@ def _row_for(
     return row
 
 
-def _algorithm(algorithm: Algorithm | None, asked: Algorithm | None, mode: Mode | None) -> Algorithm:
+def _algorithm(
+    algorithm: Algorithm | None, asked: Algorithm | None, mode: Mode | None
+) -> Algorithm:
     """Choose the algorithm: what was asked for, else the key's, but never against the mode."""
     chosen = asked or algorithm or Algorithm.AES
     if chosen in _CHACHA and mode not in {None, Mode.AEAD}:

@@ -34,6 +34,7 @@ from kmsd.crypto.interfaces import (
 from kmsd.kmip.enums import BlockCipherMode, PaddingMethod
 
 _CHACHA20_BLOCK = 16
+_TWEAK = 16
 _TWO_KEY_TRIPLE_DES = 16
 
 
@@ -123,7 +124,7 @@ class Flowing(ReadyCipher):
             raise bad_parameters("an InitialCounterValue is between 0 and 2^64 - 1")
         return Context(self._algorithm, self._mode_for(self._block(nonce, counter or 0)))
 
-    def _block(self, nonce: bytes, counter: int) -> bytes:
+    def _block(self, nonce: bytes, counter: int) -> bytes:  # noqa: ARG002 - for the counter modes
         """Make the library's initialization vector."""
         return nonce
 
@@ -201,7 +202,7 @@ class _Decryptor:
             data = step.update(data)
         return data
 
-    def finalize(self, data: bytes = b"", tag: bytes = b"") -> bytes:
+    def finalize(self, data: bytes = b"", tag: bytes = b"") -> bytes:  # noqa: ARG002 - no tag
         try:
             return _finish(self._steps, data)
         except ValueError:
@@ -216,7 +217,10 @@ def _finish(steps: list[_Filter], data: bytes) -> bytes:
 
 
 class Xts(ReadyCipher):
-    """AES-XTS: one data unit, under a tweak of 16 bytes. Source: SP 800-38E, IEEE 1619."""
+    """AES-XTS: one data unit, under a tweak of 16 bytes or a unit number of 8, little-endian.
+
+    Source: SP 800-38E, IEEE 1619 §5.1.
+    """
 
     __slots__ = ("_algorithm",)
 
@@ -240,7 +244,7 @@ class Xts(ReadyCipher):
     ) -> Encrypted:
         nonce = self.nonce_for(nonce, random)
         self._check(data)
-        context = Context(self._algorithm, modes.XTS(nonce)).encryptor()
+        context = Context(self._algorithm, modes.XTS(nonce.ljust(_TWEAK, b"\0"))).encryptor()
         return Encrypted(_all(context, data), nonce, b"")
 
     @override
@@ -256,10 +260,11 @@ class Xts(ReadyCipher):
     ) -> bytes:
         nonce = self.nonce_of(nonce)
         self._check(data)
-        return _all(Context(self._algorithm, modes.XTS(nonce)).decryptor(), data)
+        mode = modes.XTS(nonce.ljust(_TWEAK, b"\0"))
+        return _all(Context(self._algorithm, mode).decryptor(), data)
 
     def _check(self, data: bytes) -> None:
-        if not self.cipher.nonce_size <= len(data) <= 16 << 20:
+        if not _TWEAK <= len(data) <= 16 << 20:
             raise bad_parameters("an XTS data unit has 16 bytes to 16 MiB")
 
 

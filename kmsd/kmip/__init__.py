@@ -1,0 +1,1 @@
+"""KMIP as data: enumerations, attributes, objects, messages, states. No I/O, no cryptography."""

@@ -14,8 +14,8 @@ use a class is compiled to two tables of functions, one for each direction, so t
 do no reflection.
 
 What a request carries beyond its structure is ignored when it is a KMIP tag, since every version
-added some, and refused when it is not: it is then likely a slip of the pen, and silently dropping, say, a
-misspelt additional-data field would encrypt something else than was asked for.
+added some, and refused when it is not: it is then likely a slip of the pen, and to drop a misspelt
+field in silence (additional data, say) would be to encrypt something else than was asked for.
 """
 
 import enum
@@ -42,10 +42,14 @@ DateTimeExtended = Annotated[int, ItemType.DATE_TIME_EXTENDED]
 
 class _Marker(enum.Enum):
     SECRET = enum.auto()
+    BY_TAG = enum.auto()
 
 
 SECRET = _Marker.SECRET
 """Marks a field that `repr` leaves out: `data: Annotated[bytes | None, SECRET] = None`."""
+
+BY_TAG = _Marker.BY_TAG
+"""Marks a field whose tag tells which of several structures it is: a managed object's kind."""
 
 
 class Tagged(NamedTuple):
@@ -54,7 +58,6 @@ class Tagged(NamedTuple):
     tag: str
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True)
 class _StructureMeta(msgspec.StructMeta):
     """Makes every structure frozen, with keyword arguments only."""
 
@@ -66,6 +69,7 @@ class _StructureMeta(msgspec.StructMeta):
         )
 
 
+@dataclass_transform(kw_only_default=True)
 class Structure(msgspec.Struct, metaclass=_StructureMeta):
     """Base of all typed structures: immutable, compared by value, secrets left out of `repr`."""
 
@@ -167,7 +171,20 @@ def compiled(cls: type[Structure]) -> Compiled:
     hints = typing.get_type_hints(cls, include_extras=True)
     defaults = msgspec.structs.fields(cls)
     fields = tuple(_field(row.name, hints[row.name], required=row.required) for row in defaults)
-    return Compiled(fields, {field.tag: field for field in fields})
+    by_tag = {field.tag: field for field in fields}
+    for field in fields:
+        by_tag |= {
+            tag_of(kind): field._replace(read=functools.partial(load, kind))
+            for kind in _kinds(hints[field.name])
+        }
+    return Compiled(fields, by_tag)
+
+
+def _kinds(hint: Any) -> list[type[Structure]]:
+    """Return the structures that a field marked BY_TAG may hold."""
+    if typing.get_origin(hint) is not Annotated or BY_TAG not in typing.get_args(hint)[1:]:
+        return []
+    return _options(typing.get_args(hint)[0])
 
 
 def _refuse_misspelt(tag: str, parent: str) -> None:
@@ -179,11 +196,11 @@ def _refuse_misspelt(tag: str, parent: str) -> None:
 def _field(name: str, hint: Any, *, required: bool) -> Field:
     """Compile one field from its annotation."""
     marks = typing.get_args(hint)[1:] if typing.get_origin(hint) is Annotated else ()
-    bare = typing.get_args(hint)[0] if SECRET in marks or _tagged(marks) else hint
+    bare = hint if marks and isinstance(marks[0], ItemType) else _unmarked(hint)
     repeated = typing.get_origin(bare) is tuple
     if repeated:
         bare = typing.get_args(bare)[0]
-    alternatives = [_codec(option) for option in _options(bare)]
+    alternatives = [_any_structure()] if BY_TAG in marks else [*map(_codec, _options(bare))]
     return Field(
         name=name,
         tag=_tagged(marks) or spelled(name),
@@ -191,8 +208,20 @@ def _field(name: str, hint: Any, *, required: bool) -> Field:
         repeated=repeated,
         secret=SECRET in marks,
         read=alternatives[0].read if len(alternatives) == 1 else _read_one_of(alternatives),
-        write=alternatives[0].write if len(alternatives) == 1 else _write_one_of(alternatives),
+        write=_write_by_tag
+        if BY_TAG in marks
+        else alternatives[0].write
+        if len(alternatives) == 1
+        else _write_one_of(alternatives),
     )
+
+
+def _unmarked(hint: Any) -> Any:
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
+
+
+def _write_by_tag(_tag: str, value: Structure) -> Item:
+    return dump(value)
 
 
 def _tagged(marks: tuple[Any, ...]) -> str | None:
@@ -294,7 +323,7 @@ def _any_structure() -> _Codec:
 
 
 def _mask(cls: type[enum.IntFlag]) -> _Codec:
-    """Masks are Integers; JSON and XML may also name their bits, some clients call them enumerations."""
+    """Masks are Integers; JSON and XML may name their bits; some clients call them enumerations."""
 
     def read(item: Item) -> enum.IntFlag:
         if item.type not in accepted:

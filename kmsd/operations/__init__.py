@@ -1,0 +1,214 @@
+"""The operations: one file each, and this table, which says all the engine knows of them."""
+
+from kmsd.kmip.enums import CryptographicUsageMask as Mask
+from kmsd.kmip.enums import ObjectType, Operation, ResultReason, State
+from kmsd.kmip.states import PROCESSING, PROTECTING
+from kmsd.operations import (
+    activate,
+    add_attribute,
+    check,
+    create,
+    create_key_pair,
+    decrypt,
+    delete_attribute,
+    destroy,
+    discover_versions,
+    encrypt,
+    export,
+    get,
+    get_attribute_list,
+    get_attributes,
+    import_,
+    locate,
+    modify_attribute,
+    query,
+    register,
+    revoke,
+    set_attribute,
+)
+from kmsd.operations.row import Row
+from kmsd.operations.target import Target, grant_name
+from kmsd.ttlv.schema import Structure
+
+_ACTIVE_ONLY = frozenset({State.ACTIVE})
+_THAT_ENCRYPT = frozenset({ObjectType.SYMMETRIC_KEY, ObjectType.PUBLIC_KEY, ObjectType.CERTIFICATE})
+_THAT_DECRYPT = frozenset({ObjectType.SYMMETRIC_KEY, ObjectType.PRIVATE_KEY})
+
+
+def _permit(*operations: Operation) -> frozenset[str]:
+    return frozenset(map(grant_name, operations))
+
+
+def _reading(operation: Operation) -> frozenset[str]:
+    """Whoever may get an object may also read and use it."""
+    return _permit(operation, Operation.GET)
+
+
+OPERATIONS: tuple[Row, ...] = (
+    Row(
+        Operation.CREATE,
+        create.Create,
+        create.CreateResponse,
+        create.create,
+        sets_placeholder=True,
+    ),
+    Row(
+        Operation.CREATE_KEY_PAIR,
+        create_key_pair.CreateKeyPair,
+        create_key_pair.CreateKeyPairResponse,
+        create_key_pair.create_key_pair,
+        sets_placeholder=True,
+    ),
+    Row(
+        Operation.REGISTER,
+        register.Register,
+        register.RegisterResponse,
+        register.register,
+        sets_placeholder=True,
+    ),
+    Row(
+        Operation.LOCATE,
+        locate.Locate,
+        locate.LocateResponse,
+        locate.locate,
+        sets_placeholder=True,
+    ),
+    Row(
+        Operation.CHECK,
+        check.Check,
+        check.CheckResponse,
+        check.check,
+        Target(permit=_reading(Operation.CHECK)),
+    ),
+    Row(
+        Operation.GET,
+        get.Get,
+        get.GetResponse,
+        get.get,
+        Target(permit=_permit(Operation.GET), states_4=_ACTIVE_ONLY),
+    ),
+    Row(
+        Operation.GET_ATTRIBUTES,
+        get_attributes.GetAttributes,
+        get_attributes.GetAttributesResponse,
+        get_attributes.get_attributes,
+        Target(permit=_reading(Operation.GET_ATTRIBUTES)),
+    ),
+    Row(
+        Operation.GET_ATTRIBUTE_LIST,
+        get_attribute_list.GetAttributeList,
+        get_attribute_list.GetAttributeListResponse,
+        get_attribute_list.get_attribute_list,
+        Target(
+            permit=_permit(Operation.GET_ATTRIBUTE_LIST, Operation.GET_ATTRIBUTES, Operation.GET)
+        ),
+    ),
+    Row(
+        Operation.ADD_ATTRIBUTE,
+        add_attribute.AddAttribute,
+        add_attribute.AddAttributeResponse,
+        add_attribute.add_attribute,
+        Target(permit=_permit(Operation.ADD_ATTRIBUTE)),
+    ),
+    Row(
+        Operation.MODIFY_ATTRIBUTE,
+        modify_attribute.ModifyAttribute,
+        modify_attribute.ModifyAttributeResponse,
+        modify_attribute.modify_attribute,
+        Target(permit=_permit(Operation.MODIFY_ATTRIBUTE)),
+    ),
+    Row(
+        Operation.DELETE_ATTRIBUTE,
+        delete_attribute.DeleteAttribute,
+        delete_attribute.DeleteAttributeResponse,
+        delete_attribute.delete_attribute,
+        Target(permit=_permit(Operation.DELETE_ATTRIBUTE)),
+    ),
+    Row(
+        Operation.ACTIVATE,
+        activate.Activate,
+        activate.ActivateResponse,
+        activate.activate,
+        Target(permit=_permit(Operation.ACTIVATE)),
+    ),
+    Row(
+        Operation.REVOKE,
+        revoke.Revoke,
+        revoke.RevokeResponse,
+        revoke.revoke,
+        Target(permit=revoke.PERMIT, not_found=ResultReason.ITEM_NOT_FOUND, several=True),
+    ),
+    Row(
+        Operation.DESTROY,
+        destroy.Destroy,
+        destroy.DestroyResponse,
+        destroy.destroy,
+        Target(permit=destroy.PERMIT, not_found=ResultReason.ITEM_NOT_FOUND, several=True),
+    ),
+    Row(Operation.QUERY, query.Query, query.QueryResponse, query.query),
+    Row(
+        Operation.DISCOVER_VERSIONS,
+        discover_versions.DiscoverVersions,
+        discover_versions.DiscoverVersionsResponse,
+        discover_versions.discover_versions,
+    ),
+    Row(
+        Operation.ENCRYPT,
+        encrypt.Encrypt,
+        encrypt.EncryptResponse,
+        encrypt.encrypt,
+        Target(
+            permit=_reading(Operation.ENCRYPT),
+            states=PROTECTING,
+            types=_THAT_ENCRYPT,
+            usage=Mask.ENCRYPT,
+            not_found=ResultReason.ITEM_NOT_FOUND,
+        ),
+    ),
+    Row(
+        Operation.DECRYPT,
+        decrypt.Decrypt,
+        decrypt.DecryptResponse,
+        decrypt.decrypt,
+        Target(
+            permit=_reading(Operation.DECRYPT),
+            states=PROCESSING,
+            states_4=_ACTIVE_ONLY,
+            types=_THAT_DECRYPT,
+            usage=Mask.DECRYPT,
+            not_found=ResultReason.ITEM_NOT_FOUND,
+        ),
+    ),
+    Row(
+        Operation.IMPORT,
+        import_.Import,
+        import_.ImportResponse,
+        import_.import_,
+        sets_placeholder=True,
+    ),
+    Row(
+        Operation.EXPORT,
+        export.Export,
+        export.ExportResponse,
+        export.export,
+        Target(permit=_reading(Operation.EXPORT)),
+    ),
+    Row(
+        Operation.SET_ATTRIBUTE,
+        set_attribute.SetAttribute,
+        set_attribute.SetAttributeResponse,
+        set_attribute.set_attribute,
+        Target(permit=_permit(Operation.SET_ATTRIBUTE)),
+    ),
+)
+"""In the order of the Operation enumeration (KMIP 2.1 §11.36)."""
+
+BY_OPERATION: dict[Operation, Row] = {row.operation: row for row in OPERATIONS}
+
+BY_TAG: dict[str, Row] = {row.request.__name__.lower(): row for row in OPERATIONS}
+"""Bare operations go by the name of their request, in whatever capitals."""
+
+GRANTABLE: tuple[str, ...] = tuple(sorted(grant_name(row.operation) for row in OPERATIONS))
+"""The rights an owner can grant: one for each operation."""
+
+__all__ = ["BY_OPERATION", "BY_TAG", "GRANTABLE", "OPERATIONS", "Row", "Structure"]

@@ -1,0 +1,104 @@
+"""A Call: one operation being carried out, with all that its handler may use."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from kmsd.kmip.enums import ResultReason
+from kmsd.kmip.errors import KmipError
+from kmsd.operations.keys import KeyCache
+from kmsd.store.interfaces import IStore, Record
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, and by which way: `name` owns and is granted, the rest is for the audit."""
+
+    name: str
+    mechanism: str = "default"
+    door: str = ""
+    address: str = ""
+
+
+class Offload(Protocol):
+    """Runs slow functions away from the reactor thread."""
+
+    def __call__(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
+        """Return the result of `function(*args)`, run in a thread."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much one request may ask for."""
+
+    batch_items: int = 1_000
+    located_items: int = 10_000
+    tags: int = 100
+    name_bytes: int = 4_096
+
+
+@dataclass(frozen=True)
+class Services:
+    """What all calls share, handed in by the program that makes the engine."""
+
+    clock: Callable[[], float]
+    offload: Offload
+    version: str
+    privileged_users: frozenset[str] = frozenset()
+    limits: Limits = Limits()
+    random: Callable[[int], bytes] = secrets.token_bytes
+    keys: KeyCache = field(default_factory=KeyCache)
+
+
+@dataclass
+class Batch:
+    """What the items of one message hand on to each other: the ID Placeholder."""
+
+    placeholder: str | None = None
+
+
+@dataclass
+class Call:
+    """One operation being carried out.
+
+    `generation` is whose rules apply where the product's generations differ: 4 for its 4.x clients,
+    5 for the later ones and for KMIP proper. `now` is in seconds since the epoch and does not
+    change during the call. The engine has set `target`, or `targets` where an operation acts on
+    several, when the operation's row names one: found, permitted, in a right state.
+    """
+
+    caller: Caller
+    store: IStore
+    services: Services
+    now: int
+    generation: int = 5
+    version: tuple[int, int] = (2, 1)
+    batch: Batch = field(default_factory=Batch)
+    targets: tuple[Record, ...] = ()
+
+    @property
+    def target(self) -> Record:
+        """The one object that the operation is about."""
+        return self.targets[0]
+
+    def identified(self, unique_identifier: str | None) -> str:
+        """Return the identifier a request names, or the ID Placeholder.
+
+        Raises:
+            KmipError: there is neither.
+        """
+        chosen = unique_identifier or self.batch.placeholder
+        if chosen is None:
+            raise KmipError(
+                ResultReason.ITEM_NOT_FOUND,
+                "UniqueIdentifier is missing, and no earlier item of the batch has set the place"
+                " holder id: name an object",
+            )
+        return chosen
+
+    async def offload(self, function: Callable[..., T], *args: Any) -> T:
+        """Run a slow function in a thread."""
+        return await self.services.offload(function, *args)

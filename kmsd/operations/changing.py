@@ -1,0 +1,108 @@
+"""Changes of attributes: what Set, Add, Modify and Delete Attribute share."""
+
+from typing import Any
+
+import msgspec
+
+from kmsd.kmip import attributes as attribute_rules
+from kmsd.kmip.attributes import Attributes
+from kmsd.kmip.enums import ResultReason, State
+from kmsd.kmip.errors import KmipError
+from kmsd.kmip.states import effective_state
+from kmsd.kmip.structures import Attribute, AttributeReference, Link
+from kmsd.operations.call import Call
+from kmsd.store.interfaces import Record, Replace
+from kmsd.ttlv import Item, TtlvError
+from kmsd.ttlv.schema import compiled, load
+from kmsd.ttlv.tags import spelled, tag_name
+
+_DATES = frozenset({"activation_date", "process_start_date"})
+"""What is fixed once the object has been active (KMIP 2.1 §4.1, §4.40)."""
+
+
+def single(new: Attributes) -> tuple[str, Any]:
+    """Return the field and value of the one attribute that a request carries.
+
+    Raises:
+        KmipError: it carries none, or several.
+    """
+    fields = attribute_rules.present(new)
+    if len(fields) != 1:
+        raise KmipError(
+            ResultReason.INVALID_ATTRIBUTE,
+            f"one attribute is wanted, the request has {len(fields)}",
+        )
+    return fields[0], getattr(new, fields[0])
+
+
+def is_repeated(field: str) -> bool:
+    """Tell whether an object may have several values of an attribute."""
+    return compiled(Attributes).by_tag[spelled(field)].repeated
+
+
+def key_of(value: Any) -> Any:
+    """Return what makes two values of a repeated attribute the same instance of it."""
+    if isinstance(value, Link):
+        return value.link_type
+    if isinstance(value, Attribute):
+        return value.vendor_identification, value.attribute_name
+    return value
+
+
+def check_modifiable(record: Record, field: str, call: Call) -> None:
+    """Let a client change an attribute.
+
+    Raises:
+        KmipError: the server manages it, or the object's state forbids it.
+    """
+    if not attribute_rules.rule(field).modify:
+        raise KmipError(
+            ResultReason.ATTRIBUTE_READ_ONLY, f"{spelled(field)} is server-managed and read-only"
+        )
+    state = effective_state(record.attributes, call.now)
+    is_set = getattr(record.attributes, field, None) is not None
+    if field in _DATES and is_set and state is not State.PRE_ACTIVE:
+        raise KmipError(
+            ResultReason.WRONG_KEY_LIFECYCLE_STATE,
+            f"{spelled(field)} is fixed once the object has been active: it is in state"
+            f" '{state.wire_name}'",
+        )
+
+
+async def write(call: Call, record: Record, attributes: Attributes) -> None:
+    """Store changed attributes, with what follows from them. Raises: StaleRecord, KmipError."""
+    check_tags(attributes)
+    changed = msgspec.structs.replace(attributes, last_change_date=call.now)
+    changed = msgspec.structs.replace(changed, state=effective_state(changed, call.now))
+    await call.store.write(Replace(msgspec.structs.replace(record, attributes=changed)))
+
+
+def check_tags(attributes: Attributes) -> None:
+    """Refuse a tag attribute that is no list of texts. Raises: KmipError."""
+    try:
+        attribute_rules.tags(attributes)
+    except (msgspec.MsgspecError, ValueError):
+        raise KmipError(
+            ResultReason.INVALID_ATTRIBUTE_VALUE, "the tag attribute is not a JSON list of texts"
+        ) from None
+
+
+def referenced(reference: Item) -> str | tuple[str, str]:
+    """Return the field that an Attribute Reference names, or a vendor attribute's two names.
+
+    Raises:
+        KmipError: it is no reference.
+    """
+    value = reference.value
+    if isinstance(value, list):
+        try:
+            vendor = load(AttributeReference, reference)
+        except TtlvError as error:
+            raise KmipError(ResultReason.INVALID_FIELD, str(error)) from None
+        return vendor.vendor_identification, vendor.attribute_name
+    if isinstance(value, int):
+        value = tag_name(value)
+    if not isinstance(value, str):
+        raise KmipError(ResultReason.INVALID_FIELD, "an Attribute Reference is a tag or a name")
+    field = compiled(Attributes).by_tag.get(spelled(value.replace(" ", "")))
+    return field.name if field else value

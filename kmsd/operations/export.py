@@ -1,0 +1,34 @@
+"""Export (KMIP 2.1 §6.1.18)."""
+
+from typing import Annotated
+
+from kmsd.kmip.attributes import Attributes
+from kmsd.kmip.enums import ObjectType
+from kmsd.kmip.objects import ManagedObject
+from kmsd.operations.call import Call
+from kmsd.operations.get import Get, get
+from kmsd.ttlv.schema import BY_TAG, Structure
+
+
+class Export(Get):
+    """Request payload."""
+
+
+class ExportResponse(Structure):
+    """Response payload."""
+
+    object_type: ObjectType
+    unique_identifier: str
+    attributes: Attributes
+    managed_object: Annotated[ManagedObject, BY_TAG]
+
+
+async def export(call: Call, request: Export) -> ExportResponse:
+    """Return an object with all its attributes. Raises: KmipError, as Get."""
+    response = await get(call, request)
+    return ExportResponse(
+        object_type=response.object_type,
+        unique_identifier=response.unique_identifier,
+        attributes=call.target.attributes,
+        managed_object=response.managed_object,
+    )

@@ -1,0 +1,58 @@
+"""Get Attribute List (KMIP 2.1 §6.1.21)."""
+
+from kmsd.kmip import attributes as attribute_rules
+from kmsd.kmip.structures import AttributeReference
+from kmsd.operations.call import Call
+from kmsd.operations.get_attributes import current
+from kmsd.ttlv import Item, ItemType
+from kmsd.ttlv.schema import Structure, dump
+from kmsd.ttlv.tags import TAGS, spelled
+
+
+class GetAttributeList(Structure):
+    """Request payload."""
+
+    unique_identifier: str | None = None
+
+
+class GetAttributeListResponse(Structure):
+    """Response payload."""
+
+    unique_identifier: str
+    attribute_reference: tuple[Item, ...] = ()
+
+
+async def get_attribute_list(call: Call, _request: GetAttributeList) -> GetAttributeListResponse:
+    """Return the names of the attributes that the object has."""
+    attributes = current(call, call.target)
+    names = [field for field in attribute_rules.present(attributes) if field != "attribute"]
+    references = [_by_tag(spelled(name)) for name in names]
+    references += [
+        dump(
+            AttributeReference(
+                vendor_identification=each.vendor_identification,
+                attribute_name=each.attribute_name,
+            )
+        )
+        for each in attributes.attribute
+    ]
+    return GetAttributeListResponse(
+        unique_identifier=call.target.unique_identifier, attribute_reference=tuple(references)
+    )
+
+
+class TagNumber(int):
+    """The number of a tag as an enumeration value that knows its name."""
+
+    wire_name: str
+
+    @classmethod
+    def of(cls, tag: str) -> "TagNumber":
+        """Return the number of the tag called `tag`."""
+        number = cls(TAGS[tag].number)
+        number.wire_name = tag
+        return number
+
+
+def _by_tag(tag: str) -> Item:
+    return Item("AttributeReference", ItemType.ENUMERATION, TagNumber.of(tag))

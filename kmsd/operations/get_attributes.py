@@ -1,0 +1,65 @@
+"""Get Attributes (KMIP 2.1 §6.1.20)."""
+
+from typing import Any
+
+import msgspec
+
+from kmsd.kmip import attributes as attribute_rules
+from kmsd.kmip.attributes import Attributes
+from kmsd.kmip.states import effective_state
+from kmsd.operations import changing
+from kmsd.operations.call import Call
+from kmsd.store.interfaces import Record
+from kmsd.ttlv import Item
+from kmsd.ttlv.schema import Structure
+
+
+class GetAttributes(Structure):
+    """Request payload."""
+
+    unique_identifier: str | None = None
+    attribute_reference: tuple[Item, ...] = ()
+
+
+class GetAttributesResponse(Structure):
+    """Response payload."""
+
+    unique_identifier: str
+    attributes: Attributes
+
+
+# What the 4.x product answers to references that are no attributes of their own.
+_ALIASES = {
+    "LinkType": "link",
+    "VendorExtension": "attribute",
+    "Certificate": "certificate_attributes",
+}
+
+
+async def get_attributes(call: Call, request: GetAttributes) -> GetAttributesResponse:
+    """Return the attributes asked for, or all. Those the object does not have are left out."""
+    shown = current(call, call.target)
+    if request.attribute_reference:
+        shown = _selected(shown, request.attribute_reference)
+    return GetAttributesResponse(unique_identifier=call.target.unique_identifier, attributes=shown)
+
+
+def current(call: Call, record: Record) -> Attributes:
+    """Return a record's attributes with the state as of now."""
+    state = effective_state(record.attributes, call.now)
+    return msgspec.structs.replace(record.attributes, state=state)
+
+
+def _selected(attributes: Attributes, references: tuple[Item, ...]) -> Attributes:
+    values: dict[str, Any] = {"object_type": attributes.object_type}
+    vendor: list[Any] = []
+    for reference in map(changing.referenced, references):
+        if isinstance(reference, tuple):
+            vendor += [each for each in attributes.attribute if changing.key_of(each) == reference]
+        else:
+            field = _ALIASES.get(reference, reference)
+            if field in attribute_rules.present(attributes):
+                values[field] = getattr(attributes, field)
+    if vendor and "attribute" not in values:
+        values["attribute"] = tuple(vendor)
+    return Attributes(**values)

@@ -1,0 +1,130 @@
+"""What Register and Import share: a client's object checked, described and recorded."""
+
+import msgspec
+from cryptography import x509
+
+from kmsd.crypto import formats
+from kmsd.kmip.attributes import Attributes
+from kmsd.kmip.enums import CertificateType, KeyFormatType, ObjectType, ResultReason
+from kmsd.kmip.errors import KmipError
+from kmsd.kmip.objects import (
+    TYPES,
+    Certificate,
+    KeyBlock,
+    KeyValue,
+    ManagedObject,
+    PrivateKey,
+    PublicKey,
+    SymmetricKey,
+    TransparentSymmetricKey,
+    key_block,
+    key_material,
+)
+from kmsd.kmip.structures import CryptographicDomainParameters
+from kmsd.operations import making
+from kmsd.operations.call import Call
+from kmsd.store.interfaces import Record
+
+_OPAQUE = frozenset({KeyFormatType.COVERCRYPT_SECRET_KEY, KeyFormatType.COVERCRYPT_PUBLIC_KEY})
+
+
+async def received_record(
+    call: Call,
+    unique_identifier: str,
+    object_type: ObjectType,
+    attributes: Attributes,
+    managed_object: ManagedObject | None,
+) -> Record:
+    """Return the record of an object that a client sent.
+
+    Keys in clear are parsed and checked off the reactor thread; wrapped ones are kept as they are.
+
+    Raises:
+        KmipError: there is no object, it is of another type than the request says, or its key is
+            malformed.
+    """
+    if managed_object is None or TYPES[type(managed_object)] is not object_type:
+        raise KmipError(
+            ResultReason.INVALID_OBJECT_TYPE,
+            f"missing field: the request says {object_type.wire_name} but holds no such object",
+        )
+    managed_object, attributes = await _examined(call, managed_object, attributes)
+    return making.new_record(call, unique_identifier, attributes, managed_object)
+
+
+async def _examined(
+    call: Call, managed_object: ManagedObject, attributes: Attributes
+) -> tuple[ManagedObject, Attributes]:
+    """Check the object, and add to its attributes what it says of itself."""
+    if isinstance(managed_object, Certificate):
+        return managed_object, _certificate(managed_object, attributes)
+    block = key_block(managed_object)
+    if block is None or block.key_wrapping_data is not None or block.key_format_type in _OPAQUE:
+        return managed_object, attributes
+    if key_material(block) is None:
+        raise KmipError(
+            ResultReason.INVALID_OBJECT_TYPE, "missing field: the object has no KeyMaterial"
+        )
+    if isinstance(managed_object, SymmetricKey):
+        return _symmetric_key(block), attributes
+    if isinstance(managed_object, PrivateKey | PublicKey):
+        return await _asymmetric_key(call, managed_object, attributes)
+    return managed_object, attributes
+
+
+def _symmetric_key(block: KeyBlock) -> SymmetricKey:
+    """Keep the key as Transparent Symmetric Key whatever form it came in; check its length."""
+    key = formats.load_symmetric(block)
+    if block.cryptographic_length not in (None, len(key) * 8):
+        raise KmipError(
+            ResultReason.INVALID_FIELD,
+            f"the KeyMaterial has {len(key) * 8} bits, CryptographicLength says"
+            f" {block.cryptographic_length}",
+        )
+    attributes = block.key_value.attributes if isinstance(block.key_value, KeyValue) else None
+    return SymmetricKey(
+        key_block=msgspec.structs.replace(
+            block,
+            key_format_type=KeyFormatType.TRANSPARENT_SYMMETRIC_KEY,
+            key_value=KeyValue(
+                key_material=TransparentSymmetricKey(key=key), attributes=attributes
+            ),
+            cryptographic_length=len(key) * 8,
+        )
+    )
+
+
+async def _asymmetric_key(
+    call: Call, managed_object: PrivateKey | PublicKey, attributes: Attributes
+) -> tuple[ManagedObject, Attributes]:
+    """Parse and validate the key; keep it in the format in which it came."""
+    block = managed_object.key_block
+    load = formats.load_private if isinstance(managed_object, PrivateKey) else formats.load_public
+    key = await call.offload(load, block)
+    described = formats.describe(key)
+    domain = attributes.cryptographic_domain_parameters
+    if described.curve is not None:
+        domain = CryptographicDomainParameters(recommended_curve=described.curve)
+    block = msgspec.structs.replace(
+        block,
+        cryptographic_algorithm=block.cryptographic_algorithm or described.algorithm,
+        cryptographic_length=described.length_bits,
+    )
+    complete = msgspec.structs.replace(attributes, cryptographic_domain_parameters=domain)
+    return msgspec.structs.replace(managed_object, key_block=block), complete
+
+
+def _certificate(certificate: Certificate, attributes: Attributes) -> Attributes:
+    if certificate.certificate_type is CertificateType.X509:
+        try:
+            x509.load_der_x509_certificate(certificate.certificate_value)
+        except ValueError:
+            raise KmipError(
+                ResultReason.INVALID_FIELD, "CertificateValue is not an X.509 certificate in DER"
+            ) from None
+    return msgspec.structs.replace(
+        attributes,
+        certificate_type=certificate.certificate_type,
+        certificate_length=len(certificate.certificate_value),
+        key_format_type=KeyFormatType.X509,
+    )

@@ -18,15 +18,14 @@ from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
     IReactorCore,
-    IReactorTime,
     IStreamServerEndpoint,
 )
 from zope.interface import implementer
 
 from kmsd import systemd
 from kmsd.tls.credentials import CertificateError, read_file
-from kmsd.tls.reload import CertificateFiles, CertificateService, load_server_tls
-from kmsd.tls.server import wrap_endpoint
+from kmsd.tls.listening import secure_with_files
+from kmsd.tls.reload import CertificateFiles
 
 PASSWORD_VARIABLE = "KMS_HTTPS_P12_PASSWORD"  # noqa: S105 - a name
 
@@ -79,9 +78,9 @@ class PKCS12Endpoint:
     def __init__(
         self, reactor: IReactorCore, files: CertificateFiles, inner: IStreamServerEndpoint
     ) -> None:
-        tls = load_server_tls(files)
-        self._service = CertificateService(IReactorTime(reactor), tls, files)
-        self._endpoint = wrap_endpoint(inner, tls)
+        secure = secure_with_files(reactor, files)
+        self._service = secure.service
+        self._endpoint = secure.endpoint(inner)
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:  # noqa: N803
         """Listen, and from then on reload on SIGHUP."""

@@ -6,8 +6,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from twisted.application.service import Service
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.internet.threads import deferToThread
@@ -65,10 +67,10 @@ class CertificateFiles:
         return None if self.authorities is None else load_authorities(self.authorities)
 
 
-class CertificateService(Service):
-    """Keeps a port's TLS equal to the files: reload on SIGHUP, fresh session keys each day.
+class TLSService(MultiService):
+    """Keeps a port's TLS in order: reload on SIGHUP, fresh session keys each day.
 
-    Files that cannot be used leave the old certificate serving and say so in the log.
+    What cannot be used leaves the old serving and says so in the log.
     """
 
     name = "certificates"
@@ -77,11 +79,11 @@ class CertificateService(Service):
         self,
         reactor: IReactorTime,
         tls: ServerTLS,
-        files: CertificateFiles,
         hangup: Hangup = HANGUP,
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._reactor, self._tls, self._files = reactor, tls, files
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._reactor, self.tls = reactor, tls
         self._hangup, self._now = hangup, now
         self._daily = LoopingCall(tls.refresh)
         self._daily.clock = reactor
@@ -92,31 +94,44 @@ class CertificateService(Service):
         self._hangup.add(IReactorFromThreads(self._reactor), self.reload)
         self._daily.start(REFRESH_SECONDS, now=False)
 
-    def stopService(self) -> None:  # noqa: N802
+    def stopService(self) -> Deferred[None]:  # noqa: N802
         """Leave SIGHUP alone."""
-        super().stopService()  # type: ignore[no-untyped-call]
         self._daily.stop()
         self._hangup.remove(self.reload)
+        stopped: Deferred[None] = super().stopService()  # type: ignore[no-untyped-call]
+        return stopped
 
     async def reload(self) -> None:
-        """Read the files again and serve what they hold, unless that would be worse."""
+        """Read everything again and serve it, unless that would be worse."""
         try:
-            credentials, authorities = await deferToThread(self._load)
-            self._refuse_worse(credentials)
-            self._tls.swap(credentials, authorities)
+            await self._reload()
         except CertificateError as error:
             log.error("certificate not changed: {error}", error=str(error))  # noqa: TRY400
-        else:
-            report(credentials, int(self._now()))
+
+    async def _reload(self) -> None:
+        raise NotImplementedError
+
+
+class FileCertificateService(TLSService):
+    """Serves the certificate of some files."""
+
+    def __init__(
+        self, reactor: IReactorTime, tls: ServerTLS, files: CertificateFiles, **options: Any
+    ) -> None:
+        super().__init__(reactor, tls, **options)
+        self._files = files
+
+    async def _reload(self) -> None:
+        credentials, authorities = await deferToThread(self._load)
+        now = int(self._now())
+        serving = self.tls.credentials
+        if credentials.expired(now) and serving is not None and not serving.expired(now):
+            raise CertificateError("the new certificate is not valid now, the old one is")
+        self.tls.swap(credentials, authorities)
+        report(credentials, now)
 
     def _load(self) -> tuple[Credentials, ClientAuthorities | None]:
         return self._files.load(), self._files.load_authorities()
-
-    def _refuse_worse(self, offered: Credentials) -> None:
-        now = int(self._now())
-        serving = self._tls.credentials
-        if offered.expired(now) and serving is not None and not serving.expired(now):
-            raise CertificateError("the new certificate is not valid now, the old one is")
 
 
 def load_server_tls(
@@ -141,4 +156,4 @@ def report(credentials: Credentials, now: int) -> None:
         until=f"{credentials.leaf.not_valid_after_utc:%Y-%m-%d %H:%M:%S} UTC",
     )
     for warning in credentials.warnings(now):
-        log.warn("certificate: {warning}", warning=warning)  # noqa: G010
+        log.warn("certificate: {warning}", warning=warning)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Protocol
+from collections.abc import Callable, Collection
 
 from OpenSSL import SSL
 from twisted.internet.defer import Deferred
@@ -110,24 +109,15 @@ class ServerTLSFactory(TLSMemoryBIOFactory):
         super().__init__(tls, isClient=False, wrappedFactory=wrapped, clock=clock)
 
 
-class _Wrap(Protocol):
-    def __call__(self, factory: IProtocolFactory, /) -> IProtocolFactory: ...
-
-
 @implementer(IStreamServerEndpoint)
 class WrappedEndpoint:
     """An endpoint that hands each factory through some layers before it listens."""
 
-    def __init__(self, endpoint: IStreamServerEndpoint, wrap: _Wrap) -> None:
+    def __init__(
+        self, endpoint: IStreamServerEndpoint, wrap: Callable[[IProtocolFactory], IProtocolFactory]
+    ) -> None:
         self._endpoint, self._wrap = endpoint, wrap
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:  # noqa: N803
         """Listen with the wrapped factory."""
         return self._endpoint.listen(self._wrap(protocolFactory))
-
-
-def wrap_endpoint(
-    endpoint: IStreamServerEndpoint, tls: ServerTLS, clock: IReactorTime | None = None
-) -> IStreamServerEndpoint:
-    """Put TLS on whatever `endpoint` listens on: TCP, an inherited or a systemd socket."""
-    return WrappedEndpoint(endpoint, lambda factory: ServerTLSFactory(tls, factory, clock))

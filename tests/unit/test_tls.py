@@ -37,7 +37,7 @@ from kmsd.tls.context import TLS12_SUITES, TLS13_SUITES, narrow_suites, server_c
 from kmsd.tls.credentials import CertificateError, Credentials, load_pem, load_pkcs12
 from kmsd.tls.endpoints import parse, server_endpoint
 from kmsd.tls.peer import common_name
-from kmsd.tls.reload import REFRESH_SECONDS, CertificateFiles, CertificateService
+from kmsd.tls.reload import REFRESH_SECONDS, CertificateFiles, FileCertificateService
 from kmsd.tls.server import ServerTLS
 from tests import pki
 
@@ -335,7 +335,7 @@ def test_endpoint_string_errors_are_clear(p12: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_plugin_loads_nothing_heavy() -> None:
-    """Looking for endpoint strings loads no TLS of ours, and of txacme its own light plugin only."""
+    """Looking for endpoint strings loads no TLS of ours and none of txacme beyond its plugin."""
     code = (
         "import sys; from twisted.internet import endpoints; from twisted.plugin import getPlugins;"
         "from twisted.internet.interfaces import IStreamServerEndpointStringParser as I;"
@@ -397,7 +397,7 @@ class _Reloading:
         files = CertificateFiles(pkcs12=self.file)
         self.tls = ServerTLS(files.load())
         self.clock = _Clock()
-        self.service = CertificateService(self.clock, self.tls, files, Hangup())
+        self.service = FileCertificateService(self.clock, self.tls, files, hangup=Hangup())
 
     @property
     def serving(self) -> x509.Certificate:

@@ -1,0 +1,76 @@
+"""HTTP-01 (RFC 8555 §8.3): the key authorization under /.well-known/acme-challenge/ on port 80.
+
+What is pending lies in files, so that the process that has the port need not be the one that asks.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from twisted.web.resource import Resource, _UnsafeNoResource
+from twisted.web.server import Request, Site
+from twisted.web.static import Data
+from txacme.interfaces import IResponder
+from zope.interface import implementer
+
+from kmsd.acme.store import write_private
+
+# RFC 8555 §8.3: base64url, at least 128 bits of it.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{22,128}", re.ASCII)
+
+
+@implementer(IResponder)
+class Http01Responder:
+    """Answers HTTP-01 through `site`, wherever that listens; anything else there is not found."""
+
+    challenge_type = "http-01"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        challenges, well_known, root = _Tokens(self.file), Resource(), Resource()
+        well_known.putChild(b"acme-challenge", challenges)
+        root.putChild(b".well-known", well_known)
+        self.site = _QuietSite(root)  # type: ignore[no-untyped-call]
+
+    def file(self, token: str) -> Path:
+        """Return where the answer to the challenge `token` lies.
+
+        Raises:
+            ValueError: not a token.
+        """
+        if not _TOKEN.fullmatch(token):
+            raise ValueError("not a token")
+        return self._folder / f"{token}.token"
+
+    def start_responding(self, server_name: str, challenge: Any, response: Any) -> None:  # noqa: ARG002
+        """Show the key authorization under its token."""
+        path = self.file(challenge.encode("token"))
+        write_private(path, response.key_authorization.encode())
+
+    def stop_responding(self, server_name: str, challenge: Any, response: Any) -> None:  # noqa: ARG002
+        """Take it away."""
+        self.file(challenge.encode("token")).unlink(missing_ok=True)
+
+
+class _Tokens(Resource):
+    def __init__(self, file: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._file = file
+
+    def getChild(self, path: bytes, request: Request) -> Resource:  # noqa: ARG002, N802
+        try:
+            return Data(self._file(path.decode("ascii")).read_bytes(), "application/octet-stream")
+        except (OSError, ValueError):
+            return _UnsafeNoResource()
+
+
+class _QuietSite(Site):
+    """Probes from the whole Internet come to port 80: neither a log line nor a traceback each."""
+
+    displayTracebacks = False  # noqa: N815 - twisted.web's name
+    noisy = False
+
+    def log(self, request: object) -> None:
+        """Keep silent."""

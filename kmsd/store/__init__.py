@@ -1,19 +1,21 @@
 """Objects, labels and grants on four databases; `interfaces` is all that others need.
 
-`open_store` opens SQLite, PostgreSQL, MySQL or MariaDB and brings its schema up to date.
+`open_store` opens SQLite, PostgreSQL, MySQL or MariaDB and brings its schema up to date;
+`open_tenants` a folder of encrypted SQLite files, each with a secret of its own.
 """
 
+import time
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from kmsd.store import dialects, migrations, mysql, postgresql, sqlite
 from kmsd.store.cache import CachedStore
+from kmsd.store.encrypted import Tenants, sweep_unfinished
 from kmsd.store.faults import Fault, description, store_error
 from kmsd.store.interfaces import StoreError, StoreRefused
-from kmsd.store.pool import Reactor, Threads
+from kmsd.store.pool import Reactor
 from kmsd.store.session import Source
 from kmsd.store.sql import SqlStore
 
@@ -60,9 +62,10 @@ def open_store(
     """
     cache = cache or Cache()
     source = source_of(database)
-    prepare(source, clear=clear, path=database.path / SQLITE_FILE)
+    file = None if source.dialect.shared else database.path / SQLITE_FILE
+    prepare(source, path=file, clear=clear)
     shared = source.dialect.shared or several_processes
-    store = SqlStore(reactor, Threads(2 + source.dialect.parallel_scans), source)
+    store = SqlStore(reactor, source)
     lifetime = cache.replicated_seconds if shared else None
     return CachedStore(store, reactor.seconds, cache.capacity, lifetime)
 
@@ -100,9 +103,8 @@ def prepare(source: Source, *, path: Path | None = None, clear: bool = False) ->
     try:
         connection = source.connect()
         try:
-            migrations.apply(
-                connection, source.dialect, back_up=partial(_back_up, source, path), clear=clear
-            )
+            back_up = partial(migrations.back_up, source, path) if path else _no_back_up
+            migrations.apply(connection, source.dialect, back_up=back_up, clear=clear)
         finally:
             connection.close()
     except StoreError:
@@ -114,10 +116,33 @@ def prepare(source: Source, *, path: Path | None = None, clear: bool = False) ->
         raise store_error(fault, description(error)) from None
 
 
-def _back_up(source: Source, path: Path | None, number: int) -> None:
-    if path is not None and not source.dialect.shared:
-        connection: Any = source.connect()
-        try:
-            migrations.copy_file(path, connection, number)
-        finally:
-            connection.close()
+def _no_back_up(_number: int) -> None:
+    """Leave it to the tools of the database."""
+
+
+def open_tenants(
+    reactor: Reactor,
+    folder: Path,
+    *,
+    cache: Cache | None = None,
+    clear: bool = False,
+    several_processes: bool = False,
+) -> Tenants:
+    """Return the encrypted databases of a folder, which is made if it is missing.
+
+    Raises:
+        StoreError: the folder cannot be used.
+    """
+    cache = cache or Cache()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        sweep_unfinished(folder, time.time())
+    except OSError as error:
+        raise StoreRefused(f"cannot use the folder {folder}: {error.strerror}") from error
+    return Tenants(
+        reactor,
+        folder,
+        cached_records=min(cache.capacity, 200),
+        cache_seconds=cache.replicated_seconds if several_processes else None,
+        clear=clear,
+    )

@@ -13,7 +13,7 @@ That is exact while one process changes the database. Where several do, an entry
 
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -21,6 +21,14 @@ from twisted.python.failure import Failure
 from kmsd.store.interfaces import Change, Found, IStore, Query, Record, Remove
 
 T = TypeVar("T")
+
+
+@runtime_checkable
+class Resting(Protocol):
+    """A store that can let go of its connections for a while."""
+
+    def rest(self) -> None:
+        """Close the connections that are idle."""
 
 
 class CachedStore:
@@ -163,6 +171,11 @@ class CachedStore:
     async def scan(self, after: str, limit: int) -> list[Record]:
         """Return the next objects whose identifier sorts behind `after`."""
         return await self.store.scan(after, limit)
+
+    def rest(self) -> None:
+        """Close the idle connections behind; the next use opens them again."""
+        if isinstance(self.store, Resting):
+            self.store.rest()
 
     async def close(self) -> None:
         """Close the store behind, and forget everything."""

@@ -145,8 +145,9 @@ def _joined(clauses: list[Clause]) -> Clause:
 def _from_label(query: Query, start: Clause, conditions: list[Clause]) -> Clause:
     """Search among the objects that have a label. CROSS JOIN keeps SQLite to this order."""
     rest = _joined([*conditions, *_access(query.accessible_to)])
+    once = "" if "l.value = ?" in start.sql else "DISTINCT "  # several numbers of one object
     return Clause(
-        f"SELECT DISTINCT o.uid FROM labels l CROSS JOIN objects o"  # noqa: S608
+        f"SELECT {once}o.uid FROM labels l CROSS JOIN objects o"  # noqa: S608
         f" WHERE {start.sql} AND o.uid = l.uid{rest.sql}",
         (*start.values, *rest.values),
     )

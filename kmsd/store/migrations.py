@@ -16,6 +16,7 @@ import msgspec
 from kmsd.store.dialects import Dialect, Transaction
 from kmsd.store.faults import Fault
 from kmsd.store.interfaces import StoreRefused
+from kmsd.store.session import Source
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -113,6 +114,8 @@ def apply(
         StoreRefused: the schema is newer than this program, or not its own.
     """
     transaction = Transaction(connection.cursor(), dialect)
+    if not clear and _is_current(transaction, migrations):
+        return
     if dialect.lock:
         transaction.rows(dialect.lock)
     try:
@@ -129,6 +132,14 @@ def apply(
     finally:
         if dialect.unlock:
             transaction.rows(dialect.unlock)
+
+
+def _is_current(transaction: Transaction, migrations: tuple[Migration, ...]) -> bool:
+    """Tell without a lock, and without writing, whether there is nothing to do."""
+    if not _exists(transaction, "schema_version"):
+        return False
+    [(number,)] = transaction.rows("SELECT MAX(number) FROM schema_version")
+    return bool(number == migrations[-1].number)
 
 
 def _bring_up(
@@ -208,14 +219,16 @@ def _clear(transaction: Transaction) -> None:
         transaction.run("DELETE FROM " + table)  # noqa: S608 (our own four names)
 
 
-def copy_file(path: Path, connection: Any, number: int) -> Path:
-    """Copy an SQLite file beside itself before its schema is changed; return the copy's path.
+def back_up(source: Source, path: Path, number: int) -> None:
+    """Copy an SQLite file to `….schema-N` beside it, before its schema is changed.
 
-    `connection` is another one than the one that holds the lock. An encrypted file's copy is
-    encrypted under the same key.
+    An encrypted file's copy is encrypted under the same key.
     """
     target = path.with_name(f"{path.name}.schema-{number}")
     target.unlink(missing_ok=True)
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-    connection.execute("VACUUM INTO ?", (str(target),))
-    return target
+    connection = source.connect()  # not the one that holds the lock: VACUUM needs its own
+    try:
+        connection.execute("VACUUM INTO ?", (str(target),))
+    finally:
+        connection.close()

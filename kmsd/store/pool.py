@@ -137,6 +137,7 @@ class Lane:
         self._lock = threading.Lock()
         self._waiting: deque[_Job[Any]] = deque()
         self._busy = False
+        self._resting = False
         self._running_since: float | None = None
         self._sweeper: IDelayedCall | None = None
         self._idle: list[Deferred[None]] = []
@@ -168,6 +169,9 @@ class Lane:
         self._carry_out(jobs)
         with self._lock:
             self._running_since = None
+            if self._resting and not self._waiting:
+                self._session.close()
+                self._resting = False
             again = self._busy = bool(self._waiting)
         self._reactor.callFromThread(self._answer, jobs)
         if again:  # behind the lanes that have waited for a thread meanwhile
@@ -230,35 +234,38 @@ class Lane:
             self._sweeper = self._reactor.callLater(_SWEEP_SECONDS, self._sweep)
 
     def rest(self) -> None:
-        """Close the connection as soon as nothing uses it; more work opens it again."""
+        """Close the connection as soon as nothing needs it; more work opens it again."""
         with self._lock:
-            if self._busy:
-                return
-            self._busy = True
-        self._threads.run(self._close_session)
-
-    def _close_session(self) -> None:
-        self._session.close()
-        with self._lock:
-            again = self._busy = bool(self._waiting)
-        self._reactor.callFromThread(self._answer, [])
-        if again:
+            self._resting = True
+            start, self._busy = not self._busy, True
+        if start:
             self._threads.run(self._serve)
 
     def close(self) -> Deferred[None]:
-        """Finish what waits, then close the connection."""
-        done: Deferred[None] = Deferred()
+        """Finish what waits and close the connection."""
         if self._sweeper is not None and not self._busy:
             self._sweeper.cancel()
             self._sweeper = None
-        with self._lock:
-            busy = self._busy
-        if not busy:
-            self.rest()
-            self._idle.append(done)
-            return done
-        self._idle.append(done)
-        return done.addCallback(lambda _none: self.close())
+        self.rest()
+        closed: Deferred[None] = Deferred()
+        self._idle.append(closed)
+        return closed
+
+
+def in_thread(reactor: Reactor, threads: Threads, function: Callable[[], T]) -> Deferred[T]:
+    """Run `function` in a thread; cancelling the Deferred stops the waiting only."""
+    deferred: Deferred[T] = Deferred()
+
+    def run() -> None:
+        try:
+            result = function()
+        except Exception as error:  # noqa: BLE001 (it goes to who asked)
+            reactor.callFromThread(deferred.errback, error)
+        else:
+            reactor.callFromThread(deferred.callback, result)
+
+    threads.run(run)
+    return deferred
 
 
 def _blame(jobs: list[_Job[Any]], function: Callable[[], object]) -> None:

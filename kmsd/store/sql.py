@@ -47,11 +47,15 @@ class SqlStore:
     """An `IStore` on one database, with a lane for writes, one for point reads and some for scans.
 
     A database that allows no parallel scans (one of many SQLCipher files) has one lane for all.
+    Without `threads` it has its own, as many as lanes.
     """
 
-    def __init__(self, reactor: Reactor, threads: Threads, source: Source) -> None:
+    def __init__(self, reactor: Reactor, source: Source, threads: Threads | None = None) -> None:
+        workers = threads or Threads(2 + source.dialect.parallel_scans)
+        self._own_threads = None if threads else workers
+
         def lane(run_seconds: float = 8.0) -> Lane:
-            return Lane(reactor, threads, Session(source), fetch, run_seconds=run_seconds)
+            return Lane(reactor, workers, Session(source), fetch, run_seconds=run_seconds)
 
         scans = source.dialect.parallel_scans
         self._closed = False
@@ -131,6 +135,8 @@ class SqlStore:
         """Finish what is under way and close every connection."""
         self._closed = True
         await gatherResults([lane.close() for lane in self._lanes])
+        if self._own_threads is not None:
+            self._own_threads.stop()
 
     def rest(self) -> None:
         """Close the connections that are idle; they open again when they are needed."""

@@ -131,6 +131,5 @@ def _told_in_one_line() -> Iterator[None]:
 
 def _check_pid_file(name: str | None) -> None:
     """Find out now whether twistd will be able to write it, as it tells only with a traceback."""
-    folder = Path(name).parent if name else Path.cwd()
-    if name and not os.access(folder, os.W_OK):
+    if name and not os.access(Path(name).parent, os.W_OK):
         _quit(f"cannot write {name}: name another file with twistd --pidfile=", CANNOT_START)

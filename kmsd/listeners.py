@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import quoteStringArgument
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorCore
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from kmsd.tls.endpoints import server_endpoint
 
-log = Logger()
+# Connections that may wait to be accepted; the kernel's own limit holds as well.
+_BACKLOG = 1024
 
 
 class CannotListen(Exception):  # noqa: N818 (Twisted's word)
@@ -24,7 +24,7 @@ class CannotListen(Exception):  # noqa: N818 (Twisted's word)
 
 def tcp(hostname: str, port: int) -> str:
     """Return the endpoint string of a plain TCP port."""
-    return f"tcp:{port}:interface={quoteStringArgument(hostname)}"
+    return f"tcp:{port}:interface={quoteStringArgument(hostname)}:backlog={_BACKLOG}"
 
 
 def listen(

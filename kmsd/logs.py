@@ -71,7 +71,8 @@ def twistd_options(arguments: Sequence[str]) -> dict[str, Any]:
     found: dict[str, Any] = dict(known)
     for flag, value in pairs:
         name = names.get(flag, flag.lstrip("-"))
-        found[name] = read.get(name, str)(value) if value else True
+        takes_value = f"{name}=" in known.longOpt
+        found[name] = read.get(name, str)(value) if takes_value else True
     return found
 
 

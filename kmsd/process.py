@@ -53,4 +53,8 @@ def stop_on_sigterm(reactor: Any) -> None:
         except ReactorNotRunning:
             log.info("already stopping")
 
-    signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(stop))
+    def install() -> None:
+        signal.signal(signal.SIGTERM, lambda *_: reactor.callFromThread(stop))
+
+    install()
+    reactor.callWhenRunning(install)  # once more, as the reactor puts its own in place when it runs

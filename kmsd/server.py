@@ -69,10 +69,10 @@ class Server(MultiService):
     def startService(self) -> None:  # noqa: N802
         """Answer."""
         process.keep_memory_private()
-        self._reactor.callWhenRunning(process.stop_on_sigterm, self._reactor)
+        process.stop_on_sigterm(self._reactor)
         self._reactor.callWhenRunning(self._slow.start)
+        self._reactor.callWhenRunning(self._tell)
         super().startService()  # type: ignore[no-untyped-call]
-        self._tell()
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
         """Accept nobody, finish what is under way, close the store."""
@@ -160,9 +160,11 @@ def site(settings: Settings, engine: Engine, store: IStore, identity: Identity) 
         privileged_users=frozenset(settings.privileged_users),
         cors_origins=settings.cors_allowed_origins,
     )
-    return make_site(
+    made = make_site(
         root_resource(services), limits=limits(settings), access_log=settings.access_log
     )
+    made.noisy = False  # the log says where it listens once, in `_tell`
+    return made
 
 
 def limits(settings: Settings) -> Limits:

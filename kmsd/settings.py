@@ -123,7 +123,7 @@ class Settings:
     )
     object_cache_seconds: float = option(
         1.0,
-        "Longest time another server's change of a cached object can go unnoticed; 0 caches nothing.",
+        "Longest time for which another server's change can go unnoticed; 0 caches nothing.",
         group="db",
         low=0,
     )

@@ -1,0 +1,114 @@
+"""What tests of every kind use: a running server of one's own, and the shared reference data."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+TWISTD = Path(sys.executable).with_name("twistd")
+PATIENCE_SECONDS = 30
+
+
+@dataclass
+class Kmsd:
+    """A `twistd -n kmsd` of one test, on loopback, with its data and log in a temporary folder."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    log: Path
+    url: str = ""
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def get(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.url + path, timeout=PATIENCE_SECONDS) as answer:
+            body: bytes = answer.read()
+            return body
+
+    def wait_until_it_answers(self) -> None:
+        """The server tells its port in the log, having been asked for any free one."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline and self.process.poll() is None:
+            found = re.search(r"listening on (http://127\.0\.0\.1:\d+)", self.output())
+            if found:
+                self.url = found[1]
+                try:
+                    self.get("/version")
+                except (urllib.error.URLError, ConnectionError):
+                    pass
+                else:
+                    return
+            time.sleep(0.02)
+        raise AssertionError(f"kmsd does not answer:\n{self.output()}")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE_SECONDS)
+
+
+StartKmsd = Callable[..., Kmsd]
+
+
+def clean_environment(home: Path, **variables: str) -> dict[str, str]:
+    """Our environment without a real server's settings, with a home of its own."""
+    ours = {k: v for k, v in os.environ.items() if not k.startswith(("KMS_", "COSMIAN_"))}
+    return {**ours, "HOME": str(home), **variables}
+
+
+@pytest.fixture
+def start_kmsd(tmp_path: Path) -> Iterator[StartKmsd]:
+    """Start servers: `start_kmsd(*options, folder=…, **variables)`; all are stopped at the end."""
+    started: list[Kmsd] = []
+
+    def start(*options: str, folder: Path = tmp_path, **variables: str) -> Kmsd:
+        log = folder / f"kmsd-{len(started)}.log"
+        place = ("--hostname=127.0.0.1", "--port=0", f"--root-data-path={folder}")
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [TWISTD, "--nodaemon", "--pidfile=", "kmsd", *place, *options],
+                cwd=folder,
+                env=clean_environment(folder, **variables),
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+        started.append(Kmsd(process, folder, log))
+        started[-1].wait_until_it_answers()
+        return started[-1]
+
+    yield start
+    for kmsd in started:
+        kmsd.stop()
+
+
+@pytest.fixture
+def kmsd_process(start_kmsd: StartKmsd) -> Kmsd:
+    """A running server with its defaults: `.url`, `.port`, `.folder`, `.log`, `.get(path)`."""
+    return start_kmsd()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The shared reference data; a test that asks for it is skipped where there is none."""
+    folder = Path(os.environ.get("KMSD_SHARED", REPOSITORY.parent / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"needs the shared reference data (KMSD_SHARED; not found at {folder})")
+    return folder

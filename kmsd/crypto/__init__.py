@@ -32,9 +32,9 @@ marked (planned) is not there yet; all others are tested.
     mac) -> bool, Mac.context(key) -> object with update(data), finalize() -> bytes.
 **digest** — digest(hashing_algorithm, data) -> bytes; context(hashing_algorithm) -> Digest with
     update(data), finalize(data=b"") -> bytes, copy().
-**kdf** — derive(method, key, parameters, length) -> bytes for DeriveKey; and the single functions
-    pbkdf2_rfc8018, hkdf_rfc5869, nist800_108_counter/_feedback/_double_pipeline, hash_, hmac_,
-    encrypt_, agree (ECDH/X25519/X448).
+**kdf** — derive(method, Derivation(key=, length=, data=, salt=, iterations=, iv=, parameters=))
+    -> bytes for DeriveKey, lengths in bytes; ASYMMETRIC_KEY is ec.agree(private_key, public_key)
+    -> bytes, AWS_SIGNATURE_VERSION_4 aws_signature_v4(key, (date, region, service)).
 **keywrap** — rfc3394_wrap, rfc3394_unwrap, rfc5649_wrap, rfc5649_unwrap of (kek, key).
 **wrapping** — by parameters and by what the wrapping key is (AES, RSA, EC, X25519/Ed25519):
     wrap(wrapping_key: bytes | PublicKey, plain, parameters=None, *, aad=b"", generation=5, random)
@@ -55,7 +55,8 @@ marked (planned) is not there yet; all others are tested.
     half), check_new_key(algorithm, bits, curve), is_slow(algorithm, bits) -> bool: offload it.
 **rng** — Rng: retrieve(count) -> bytes, seed(data) -> int (bytes taken).
 **rsa, ec, pqc** — the functions behind the above, named after their documents.
-**split** — split(method, secret, parts, threshold, ...) / join(...): Shamir and XOR.
+**split** — split(method, secret, parts, threshold, random, *, prime=None) -> Parts(parts by
+    identifier, prime_field_size); join(method, parts, threshold, *, prime=None, length=None).
 **x509** (planned) — Certify, Validate, CRL, PKCS#7.
 **covercrypt** (planned) — CoverCrypt over the optional package `cover-crypt`.
 """

@@ -48,7 +48,7 @@ CIPHERS = (
            make=block_modes.ctr_sp800_38a, key_sizes=_AES, nonce_size=16,
            nonce_sizes=range(8, 17), server_nonce=False),
     Cipher(name="AES-XTS", algorithm=Algorithm.AES, mode=Mode.XTS, make=block_modes.xts_sp800_38e,
-           key_sizes=frozenset({32, 64}), nonce_size=16, nonce_sizes=frozenset({8, 16})),
+           key_sizes=frozenset({32, 64}), nonce_size=16, nonce_sizes=range(1, 17)),
     Cipher(name="AES-KW", algorithm=Algorithm.AES, mode=Mode.NIST_KEY_WRAP,
            make=block_modes.kw_rfc3394, key_sizes=_AES),
     Cipher(name="AES-KWP", algorithm=Algorithm.AES, mode=Mode.AES_KEY_WRAP_PADDING,

@@ -217,7 +217,7 @@ def _finish(steps: list[_Filter], data: bytes) -> bytes:
 
 
 class Xts(ReadyCipher):
-    """AES-XTS: one data unit, under a tweak of 16 bytes or a unit number of 8, little-endian.
+    """AES-XTS: one data unit, under a tweak of 16 bytes or a shorter little-endian number.
 
     Source: SP 800-38E, IEEE 1619 §5.1.
     """

@@ -35,12 +35,14 @@ from kmsd.resources.route import (
     Who,
     body_of,
 )
-from kmsd.store.interfaces import SecretRefused, StoreFull, StoreUnavailable
+from kmsd.store.interfaces import NotStorable, SecretRefused, StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from twisted.web.server import Request
+
+    from kmsd.operations.call import Caller
 
 ROUTES: tuple[Route, ...] = (*kmip.ROUTES, *access.ROUTES, *health.ROUTES)
 """Every route there is."""
@@ -147,7 +149,7 @@ def _endpoint(route: Route, services: Services, in_flight: InFlight) -> Callable
         with in_flight:
             body, caller = body_of(request), None
             if route.who is Who.CALLER:
-                caller = await services.identity.caller(RequestEvidence(request), "http")
+                caller = await _identified(services, request)
             answer = await route.handler(Exchange(request, services, body, caller), **path)
         return b"" if answer is None else written(request, answer)
 
@@ -155,6 +157,20 @@ def _endpoint(route: Route, services: Services, in_flight: InFlight) -> Callable
         return _kept(ensureDeferred(answered(request, path)), request)
 
     return endpoint
+
+
+async def _identified(services: Services, request: Request) -> Caller:
+    evidence = RequestEvidence(request)
+    try:
+        return await services.identity.caller(evidence, "http")
+    except AuthenticationFailed as error:
+        _log.info(
+            "{address} is not authenticated ({request_id}): {error}",
+            address=evidence.address,
+            request_id=request_id_of(request),
+            error=error,
+        )
+        raise
 
 
 def _kept(work: Deferred[bytes], request: Request) -> Deferred[bytes]:
@@ -216,9 +232,8 @@ def _text(status: int, text: str, *headers: tuple[bytes, bytes]) -> Answer:
     return Answer(status, text[:TEXT_CHARACTERS].encode("utf-8", "replace"), TEXT, headers)
 
 
-def _unauthenticated(error: Any) -> Answer:
+def _unauthenticated(_error: object) -> Answer:
     """Answer an empty 401, which clients word as a bad token."""
-    _log.info("not authenticated: {error}", error=error)
     challenge = (b"WWW-Authenticate", b"Bearer")
     return Answer(HTTPStatus.UNAUTHORIZED, content_type=b"", headers=(challenge,))
 
@@ -238,6 +253,10 @@ _ANSWERS: tuple[tuple[type[BaseException], Callable[[Any], Answer]], ...] = (
     (AuthenticationFailed, _unauthenticated),
     (Refusal, lambda error: _text(error.status, error.text)),
     (StoreUnavailable, _unavailable),
+    (
+        NotStorable,
+        lambda error: _text(HTTPStatus.UNPROCESSABLE_ENTITY, f"Invalid Request: {error}"),
+    ),
     (SecretRefused, lambda _: _text(HTTPStatus.UNAUTHORIZED, "Access denied: no such database")),
 )
 """What is raised on the way, besides KmipError, and what it is answered with."""

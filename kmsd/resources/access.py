@@ -12,29 +12,38 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from kmsd.kmip.enums import ResultReason
+from kmsd.kmip.enums import Operation, ResultReason
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.states import effective_state
+from kmsd.operations import OPERATIONS
 from kmsd.resources.listing import listing
 from kmsd.resources.plain_json import plain_attributes
 from kmsd.resources.route import Answer, Exchange, Route, Who, json_answer
-from kmsd.store.interfaces import EVERYONE
+from kmsd.store.interfaces import EVERYONE, NoSuchObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from kmsd.store.interfaces import IStore, Record
 
-GRANTABLE: Final = {
-    name.lower(): name
-    for name in (
-        "Create", "Certify", "Decrypt", "DeriveKey", "Destroy", "Encrypt", "Export", "Get",
-        "GetAttributes", "Hash", "Import", "Locate", "Mac", "Revoke", "Rekey", "Sign",
-        "SignatureVerify", "Validate", "SetAttribute", "ModifyAttribute", "AddAttribute",
-        "DeleteAttribute", "Activate",
-    )
-}  # fmt: skip
-"""What may be granted, in the order in which lists show it: stored name → the old spelling."""
+_PRODUCT = (
+    "Create", "Certify", "Decrypt", "DeriveKey", "Destroy", "Encrypt", "Export", "Get",
+    "GetAttributes", "Hash", "Import", "Locate", "Mac", "Revoke", "Rekey", "Sign",
+    "SignatureVerify", "Validate", "SetAttribute", "ModifyAttribute", "AddAttribute",
+    "DeleteAttribute", "Activate",
+)  # fmt: skip
+
+
+def _grantable() -> dict[str, str]:
+    """Return what may be granted: the product's list, then what else operations ask for."""
+    asked = {name for row in OPERATIONS if row.target for name in row.target.permit}
+    ours = {operation.wire_name.lower(): operation.wire_name for operation in Operation}
+    names = {name.lower(): name for name in _PRODUCT}
+    return names | {name: ours[name] for name in sorted(asked - names.keys())}
+
+
+GRANTABLE: Final = _grantable()
+"""Stored name of an operation → its old spelling, in the order in which lists show them."""
 
 CREATE = "create"
 USER_CHARACTERS = 255
@@ -97,7 +106,10 @@ async def grant(exchange: Exchange, **_path: str) -> Answer:
     access = read_access(exchange.body)
     store = await exchange.store()
     for uid, operations in await _permitted(exchange, store, access, "grant"):
-        await store.grant(uid, access.user_id, operations)
+        try:
+            await store.grant(uid, access.user_id, operations)
+        except NoSuchObject:  # it has gone since
+            raise _not_owned(exchange, uid) from None
     return json_answer({"success": f"Access for {access.user_id} successfully added"})
 
 
@@ -155,10 +167,14 @@ def _check_other(exchange: Exchange, access: Access, verb: str) -> None:
 
 async def _owned_record(exchange: Exchange, store: IStore, uid: str) -> Record:
     record = await store.get(uid)
-    caller = exchange.caller.name
-    if record is None or record.owner != caller:
-        raise _denied(f"Object with uid `{uid}` is not owned by owner `{caller}`")
+    if record is None or record.owner != exchange.caller.name:
+        raise _not_owned(exchange, uid)
     return record
+
+
+def _not_owned(exchange: Exchange, uid: str) -> KmipError:
+    caller = exchange.caller.name
+    return _denied(f"Object with uid `{uid}` is not owned by owner `{caller}`")
 
 
 def _denied(message: str) -> KmipError:

@@ -4,25 +4,12 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cryptography.hazmat.backends.openssl import backend
-from twisted.internet import reactor
-from twisted.internet.defer import ensureDeferred
-from twisted.internet.error import TimeoutError as TwistedTimeoutError
-from twisted.logger import Logger
 
-from kmsd.resources.route import Answer, Exchange, Route, Services, Who, json_answer
-from kmsd.store.interfaces import EVERYONE, StoreError
-
-if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-    from twisted.internet.interfaces import IReactorTime
-
-PROBE_SECONDS = 5
-"""A database that needs longer than this for one row is as good as down."""
-
-_log = Logger("kmsd.http")
+from kmsd.resources.route import Answer, Exchange, Route, Who, json_answer
+from kmsd.store.interfaces import EVERYONE
 
 
 def version_text(version: str) -> str:
@@ -37,8 +24,13 @@ async def version(exchange: Exchange) -> Answer:
 
 async def health(exchange: Exchange) -> Answer:
     """Answer whether the database does: 200 and UP, or 503 and DOWN. Source: the 5.15 server."""
+
+    async def probe() -> None:
+        store = await exchange.services.stores(None)
+        await store.grants(EVERYONE)
+
     started = time.perf_counter()
-    trouble = await _trouble(exchange.services)
+    trouble = await exchange.services.pulse.trouble(probe)
     status = "DOWN" if trouble else "UP"
     database: dict[str, Any] = {"name": exchange.services.database_name, "status": status}
     if trouble:
@@ -51,26 +43,6 @@ async def health(exchange: Exchange) -> Answer:
         },
         HTTPStatus.SERVICE_UNAVAILABLE if trouble else HTTPStatus.OK,
     )
-
-
-async def _trouble(services: Services) -> str | None:
-    """Return what keeps the database from answering, in words fit for strangers."""
-    try:
-        await _bounded(ensureDeferred(_probe(services)))
-    except (StoreError, TwistedTimeoutError) as error:
-        _log.warn("the database does not answer: {error}", error=error)
-        return "the database does not answer"
-    return None
-
-
-async def _probe(services: Services) -> None:
-    store = await services.stores(None)
-    await store.grants(EVERYONE)
-
-
-def _bounded(probe: Deferred[None]) -> Deferred[None]:
-    clock: IReactorTime = reactor
-    return probe.addTimeout(PROBE_SECONDS, clock)
 
 
 ROUTES = (

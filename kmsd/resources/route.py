@@ -11,6 +11,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from kmsd.identity import Identity
+from kmsd.resources.pulse import Pulse
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -96,6 +97,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     privileged_users: frozenset[str] = frozenset()
     cors_origins: tuple[str, ...] = ("*",)
     clock: Callable[[], int] = _now
+    pulse: Pulse = msgspec.field(default_factory=Pulse)
 
 
 class Exchange:

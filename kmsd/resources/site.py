@@ -37,6 +37,14 @@ SWEEP_SECONDS = 1.0
 _log = Logger("kmsd.http")
 
 
+def origin_form(uri: bytes) -> bytes:
+    """Return the path of a request target that also names a host. Source: RFC 9112 §3.2.2."""
+    scheme, separator, rest = uri.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        return uri
+    return b"/" + rest.partition(b"/")[2]
+
+
 class KmsdRequest(Request):
     """A request whose body stays in memory (never in a temporary file) and within its limit."""
 
@@ -69,6 +77,7 @@ class KmsdRequest(Request):
     def process(self) -> None:
         """Render the root resource: there is no tree to walk."""
         self.site = self.channel.site
+        self.path = origin_form(self.path)
         self.prepath = []
         self.postpath = [unquote_to_bytes(part) for part in self.path[1:].split(b"/")]
         self.setHeader(b"Date", datetimeToString())
@@ -137,7 +146,7 @@ class KmsdSite(Site):
 
     def body_limit(self, uri: bytes) -> int:
         """Return how many bytes a body sent to `uri` may have."""
-        roomy = uri.startswith(self._roomy)
+        roomy = origin_form(uri).startswith(self._roomy)
         return self.limits.roomy_body_bytes if roomy else self.limits.body_bytes
 
     @override

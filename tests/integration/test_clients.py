@@ -38,7 +38,7 @@ pytestmark = pytest.mark.slow
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """Two servers over the same objects: to the second one, every caller is the guest."""
     folder: Path = tmp_path_factory.mktemp("kmsd")
-    guest = ("--default-username", GUEST, "--object-cache-seconds", "0")
+    guest = ("--default-username", GUEST, "--object-cache-size", "0")
     with kmsd(folder) as url, kmsd(folder, *guest) as guest_url:
         yield url, guest_url
 

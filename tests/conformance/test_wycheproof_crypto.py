@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
 from kmsd.crypto import formats, kdf, mac, pqc, rsa, signatures
 from kmsd.crypto.algorithms import cipher
 from kmsd.crypto.keywrap import rfc3394_unwrap, rfc3394_wrap
@@ -96,7 +98,7 @@ def ml_dsa(group: Vector, v: Vector) -> bool:
 def oaep(hashing: Hash) -> Check:
     def check(group: Vector, v: Vector) -> bool:
         key = formats.load_private_der(bytes.fromhex(group["privateKeyPkcs8"]), trusted=True)
-        assert isinstance(key, rsa.RSAPrivateKey)
+        assert isinstance(key, RSAPrivateKey)
         parameters = Parameters(
             padding_method=PaddingMethod.OAEP, hashing_algorithm=hashing, p_source=data(v, "label")
         )

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from kmsd.crypto import formats, kdf, mac, pqc, rsa, signatures

@@ -58,8 +58,9 @@ def flipped(value: bytes) -> Iterator[bytes]:
 
 def answer(ready: ReadyCipher, parts: list[bytes]) -> str:
     """What comes of decrypting ciphertext, nonce, additional data and tag."""
+    data, nonce, aad, tag = parts
     try:
-        ready.decrypt(*parts)
+        ready.decrypt(data, nonce, aad, tag)
     except KmipError as error:
         return error.message
     return "accepted"

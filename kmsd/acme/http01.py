@@ -9,9 +9,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from twisted.web.resource import Resource, _UnsafeNoResource
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
-from twisted.web.static import Data
 from txacme.interfaces import IResponder
 from zope.interface import implementer
 
@@ -59,11 +59,23 @@ class _Tokens(Resource):
         super().__init__()  # type: ignore[no-untyped-call]
         self._file = file
 
-    def getChild(self, path: bytes, request: Request) -> Resource:  # noqa: ARG002, N802
+    def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: ARG002, N802
         try:
-            return Data(self._file(path.decode("ascii")).read_bytes(), "application/octet-stream")
+            return _Answer(self._file(path.decode("ascii")).read_bytes())
         except (OSError, ValueError):
-            return _UnsafeNoResource()
+            return notFound()
+
+
+class _Answer(Resource):
+    isLeaf = True  # noqa: N815 - twisted.web's name
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._content = content
+
+    def render_GET(self, request: Request) -> bytes:  # noqa: N802
+        request.setHeader(b"Content-Type", b"application/octet-stream")
+        return self._content
 
 
 class _QuietSite(Site):

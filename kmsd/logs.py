@@ -66,7 +66,7 @@ def twistd_options(arguments: Sequence[str]) -> dict[str, Any]:
     """Read twistd's own options from a command line, for a .tac, which is not handed them."""
     known = ServerOptions()
     pairs, _ = getopt.getopt(list(arguments), known.shortOpt, known.longOpt)
-    names = {"-n": "nodaemon", "-l": "logfile", "-u": "uid", "-g": "gid"}
+    names = {"-n": "nodaemon", "-y": "python", "-l": "logfile", "-u": "uid", "-g": "gid"}
     read: dict[str, Callable[[str], Any]] = {"uid": uidFromString, "gid": gidFromString}
     found: dict[str, Any] = dict(known)
     for flag, value in pairs:

@@ -26,7 +26,7 @@ from kmsd import listeners
         ("::", "http://[::]:{}", True),
     ],
 )
-@pytest_twisted.ensureDeferred
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
 async def test_a_host_name_becomes_a_port(hostname: str, url: str, exposed: bool) -> None:  # noqa: FBT001
     (port,) = listeners.listen(reactor, [listeners.tcp(hostname, 0)], Factory())
     try:
@@ -37,7 +37,7 @@ async def test_a_host_name_becomes_a_port(hostname: str, url: str, exposed: bool
         await maybeDeferred(port.stopListening)
 
 
-@pytest_twisted.ensureDeferred
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
 async def test_a_unix_socket_is_not_reached_by_other_machines(tmp_path: Path) -> None:
     (port,) = listeners.listen(reactor, [f"unix:{tmp_path / 'socket'}"], Factory())
     try:
@@ -47,7 +47,7 @@ async def test_a_unix_socket_is_not_reached_by_other_machines(tmp_path: Path) ->
         await maybeDeferred(port.stopListening)
 
 
-@pytest_twisted.ensureDeferred
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
 async def test_when_one_port_fails_none_stays_open() -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,

@@ -132,7 +132,9 @@ def test_two_variables_of_one_option_that_differ_are_refused() -> None:
 
 def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kmsd.settings.CONFIGURATION_FILES", ())
-    with pytest.raises(SettingsError, match=r"^KMS_PORT: 'x' is not a whole number from 0 to 65535"):
+    with pytest.raises(
+        SettingsError, match=r"^KMS_PORT: 'x' is not a whole number from 0 to 65535"
+    ):
         load((), {"KMS_PORT": "x"})
 
 

@@ -90,8 +90,8 @@ def source_of(database: Database) -> Source:
     place = mysql.address(database.url)
     file = database.mysql_user_cert_file
     client = mysql.identity(file, database.mysql_user_cert_password) if file else None
-    name, context = mysql.user(place, client), mysql.tls(place, client)
-    return Source(dialects.MYSQL, partial(mysql.connect, place, name, context))
+    name, tls = mysql.user(place, client), mysql.tls(place, client)
+    return Source(dialects.MYSQL, partial(mysql.connect, place, name, tls))
 
 
 def prepare(source: Source, *, path: Path | None = None, clear: bool = False) -> None:

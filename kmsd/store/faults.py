@@ -23,13 +23,17 @@ class Fault(enum.Enum):
     READ_ONLY = "the database refuses writes: check the permissions of its files and folder"
     DAMAGED = "the database is damaged: restore a backup, or repair it with its own tools"
     REFUSED = "the database refuses the user, the password or the database name"
+    UNTRUSTED = (
+        "the certificate of the database is not trusted: name its authority in ssl-ca or put it in"
+        " the PKCS#12 file; VERIFY_IDENTITY also wants the host's name in it"
+    )
     OTHER = "the database reports an error"
 
 
 PASSING = frozenset({Fault.GONE, Fault.BUSY})
 """Faults that another try may cure."""
 
-GENERAL = PASSING | {Fault.FULL, Fault.READ_ONLY, Fault.DAMAGED, Fault.REFUSED}
+GENERAL = PASSING | {Fault.FULL, Fault.READ_ONLY, Fault.DAMAGED, Fault.REFUSED, Fault.UNTRUSTED}
 """Faults of the database rather than of one piece of work."""
 
 _ERRORS: dict[Fault, type[StoreError]] = {
@@ -39,6 +43,7 @@ _ERRORS: dict[Fault, type[StoreError]] = {
     Fault.READ_ONLY: StoreReadOnly,
     Fault.DAMAGED: StoreDamaged,
     Fault.REFUSED: StoreRefused,
+    Fault.UNTRUSTED: StoreRefused,
 }
 
 

@@ -54,6 +54,8 @@ def fault(error: Exception) -> Fault:
     if not isinstance(error, pymysql.Error):
         return Fault.OTHER
     code = error.args[0] if error.args else 0
+    if isinstance(getattr(error, "original_exception", None), ssl.SSLCertVerificationError):
+        return Fault.UNTRUSTED
     if isinstance(error, pymysql.InterfaceError):
         return Fault.GONE
     return _CODES.get(code, Fault.OTHER)
@@ -173,32 +175,37 @@ def _is_authority(certificate: x509.Certificate) -> bool:
         return certificate.issuer == certificate.subject
 
 
-def tls(place: Address, client: Identity | None) -> ssl.SSLContext | None:
-    """Return the TLS settings of a connection, or None to go without.
+def tls(place: Address, client: Identity | None) -> dict[str, Any]:
+    """Return the driver's arguments for TLS.
 
-    With a client certificate the server's own must come from an authority in the PKCS#12 file,
-    in `ssl-ca`, or in the system, unless `ssl-mode` says less.
+    Without `ssl-mode` a connection is encrypted if the server can, and with a client certificate
+    the server's own must come from an authority in the PKCS#12 file, in `ssl-ca`, or in the system.
+
+    Raises:
+        StoreRefused: a file that the URL names cannot be read.
     """
-    default = "VERIFY_CA" if client else "PREFERRED"
-    mode = place.parameters.get("ssl-mode", default).upper().replace("-", "_")
-    if mode == "DISABLED" or (mode == "PREFERRED" and "ssl-ca" not in place.parameters):
-        return None if mode == "DISABLED" else _unverified(client, place)
+    trusts = client is not None or "ssl-ca" in place.parameters
+    mode = place.parameters.get("ssl-mode", "VERIFY_CA" if trusts else "PREFERRED")
+    mode = mode.upper().replace("-", "_")
+    if mode == "DISABLED":
+        return {"ssl_disabled": True}
+    if mode == "PREFERRED" and not trusts:
+        return {}  # what the driver does by itself
+    try:
+        return {"ssl": _context(mode, place, client)}
+    except OSError as error:
+        raise StoreRefused(f"TLS files of the MySQL URL: {error.strerror}") from None
+
+
+def _context(mode: str, place: Address, client: Identity | None) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=place.parameters.get("ssl-ca"))
     context.check_hostname = mode == "VERIFY_IDENTITY"
-    if mode == "REQUIRED":
+    if not mode.startswith("VERIFY"):
         context.verify_mode = ssl.CERT_NONE
     # Certificates that MySQL makes for itself break the strict rules of newer Pythons.
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     for authority in client.authorities if client else ():
         context.load_verify_locations(cadata=authority.public_bytes(Encoding.PEM).decode())
-    _present(context, place, client)
-    return context
-
-
-def _unverified(client: Identity | None, place: Address) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
     _present(context, place, client)
     return context
 
@@ -240,7 +247,7 @@ def user(place: Address, client: Identity | None) -> str:
     return name
 
 
-def connect(place: Address, name: str, context: ssl.SSLContext | None) -> Any:
+def connect(place: Address, name: str, tls_arguments: dict[str, Any]) -> Any:
     """Connect as `name`; every step is bounded in time."""
     connection = pymysql.connect(
         host=place.host,
@@ -250,8 +257,7 @@ def connect(place: Address, name: str, context: ssl.SSLContext | None) -> Any:
         password=place.password.encode(),  # as a text it must be latin-1
         database=place.database,
         charset="utf8mb4",
-        ssl=context,
-        ssl_disabled=context is None,
+        **tls_arguments,
         client_flag=CLIENT.FOUND_ROWS,  # compare-and-set counts the rows it found
         autocommit=True,
         connect_timeout=3,

@@ -33,7 +33,6 @@ _FAULTS = {
     sqlite3.SQLITE_CORRUPT: Fault.DAMAGED,
     sqlite3.SQLITE_NOTADB: Fault.DAMAGED,
 }
-_UNIQUE = {sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_UNIQUE}
 _IOERR_SHMSIZE = sqlite3.SQLITE_IOERR_SHMSIZE  # no room for the shared memory of the WAL
 _DBMOVED = sqlite3.SQLITE_READONLY_DBMOVED
 
@@ -43,7 +42,7 @@ def fault(error: Exception) -> Fault:
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:
         return Fault.GONE if "closed database" in str(error) else Fault.OTHER
-    if code in _UNIQUE:
+    if "UNIQUE constraint" in str(error):  # SQLCipher's driver gives no extended codes
         return Fault.TAKEN
     if code == _IOERR_SHMSIZE:
         return Fault.FULL

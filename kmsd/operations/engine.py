@@ -37,7 +37,7 @@ class Engine:
 
     def __init__(self, services: Services) -> None:
         """Work with `services`."""
-        self._services = services
+        self.services = services
 
     async def handle(self, item: Item, caller: Caller, store: IStore, generation: int = 5) -> Item:
         """Carry out a message or a bare operation.
@@ -59,14 +59,14 @@ class Engine:
         return Call(
             caller=caller,
             store=store,
-            services=self._services,
-            now=int(self._services.clock()),
+            services=self.services,
+            now=int(self.services.clock()),
             generation=generation,
         )
 
     async def carry_out(self, row: Row, payload: Item, call: Call) -> Structure:
         """Run one operation and write its audit event."""
-        started = self._services.clock()
+        started = self.services.clock()
         named, reason = "", None
         try:
             request = loaded(row.request, payload)
@@ -107,7 +107,7 @@ class Engine:
                 operation=operation,
                 unique_identifier=named if isinstance(named, str) else "",
                 result_reason=reason,
-                duration_ms=(self._services.clock() - started) * 1_000,
+                duration_ms=(self.services.clock() - started) * 1_000,
             )
         )
 

@@ -40,11 +40,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one connection may cost. Sizes are bytes; the times 0 mean "for ever".
 
     `roomy_body_bytes` holds for the routes that carry keys and data, `body_bytes` for the rest.
-    A body must come with `body_bytes_per_second` in every stretch of `body_grace_seconds`.
+    `held_body_bytes` is for the bodies of all connections together: they are in memory before
+    anybody knows who sends them. A body must come with `body_bytes_per_second` in every stretch of
+    `body_grace_seconds`.
     """
 
     roomy_body_bytes: int = 16 << 20
     body_bytes: int = 64 << 10
+    held_body_bytes: int = 512 << 20
     header_bytes: int = 32 << 10
     header_count: int = 100
     request_line_bytes: int = 8 << 10
@@ -94,6 +97,7 @@ class Channel(http.HTTPChannel):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Tell the request under way, and the site."""
         self._phase = Phase.LINGER
+        self._let_go_of_body()
         super().connectionLost(reason)
         self.site.closed(self)
 
@@ -237,7 +241,7 @@ class Channel(http.HTTPChannel):
             return
         request = self.requests[-1]
         self._body_limit = self.site.body_limit(self._path)
-        self._body_received = self._wire_received = self._window_received = 0
+        self._wire_received = self._window_received = 0
         refused = self._objection_to_head(request)
         if refused:
             self.refuse(refused)
@@ -288,9 +292,20 @@ class Channel(http.HTTPChannel):
         if self._phase is Phase.LINGER:
             return False
         self._body_received += count
+        self.site.held_body_bytes += count
         if self._body_received > self._body_limit:
             return self._refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        if self.site.held_body_bytes > self._limits.held_body_bytes:
+            return self._refused(HTTPStatus.SERVICE_UNAVAILABLE)
         return True
+
+    def _let_go_of_body(self) -> None:
+        """Free what has come of a body that nobody will read any more."""
+        for request in self.requests:
+            if request.content is not None:
+                request.content.close()
+        self.site.held_body_bytes -= self._body_received
+        self._body_received = 0
 
     @override
     def allContentReceived(self) -> None:
@@ -313,6 +328,8 @@ class Channel(http.HTTPChannel):
             self.site.reactor.callLater(0, self._next, request)
 
     def _next(self, request: Any) -> None:
+        self.site.held_body_bytes -= self._body_received
+        self._body_received = 0
         if self._phase is Phase.LINGER:
             return
         if self.persistent:
@@ -331,6 +348,7 @@ class Channel(http.HTTPChannel):
             b"HTTP/1.1 %d %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             % (status, status.phrase.encode())
         )
+        self._let_go_of_body()
         self._enter(Phase.LINGER, self._limits.linger_seconds)
         half_close = getattr(self.transport, "loseWriteConnection", None)
         if half_close:

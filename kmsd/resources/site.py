@@ -113,6 +113,7 @@ class KmsdSite(Site):
         super().__init__(resource, timeout=None, parsePOSTFormSubmission=False, **options)
         self.limits = limits
         self.draining = False
+        self.held_body_bytes = 0
         self.access_log = False
         self._roomy = tuple(roomy)
         self._channels: set[Channel] = set()

@@ -271,7 +271,7 @@ def _is_known(item: Item, version: Version) -> bool:
         name = item.child("AttributeName")
         tag = (tag_of_name(str(name.value)) if name and version < TWO else None) or tag
     row = TAGS.get(spelled(tag))
-    return row is None or _number(row.since) <= version <= _number(row.last)
+    return row is None or _number(row.since) <= min(version, LATEST) <= _number(row.last)
 
 
 def _number(text: str) -> Version:

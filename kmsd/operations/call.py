@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.operations.keys import KeyCache
 from kmsd.store.interfaces import IStore, Record
 
@@ -64,8 +65,7 @@ class Batch:
 class Call:
     """One operation being carried out.
 
-    `generation` is whose rules apply where the product's generations differ: 4 for its 4.x clients,
-    5 for the later ones and for KMIP proper. `now` is in seconds since the epoch and does not
+    `generation` is whose rules apply where the product and KMIP differ. `now` is in seconds since the epoch and does not
     change during the call. The engine has set `target`, or `targets` where an operation acts on
     several, when the operation's row names one: found, permitted, in a right state.
     """
@@ -74,7 +74,7 @@ class Call:
     store: IStore
     services: Services
     now: int
-    generation: int = 5
+    generation: Generation = Generation.V5
     version: tuple[int, int] = (2, 1)
     batch: Batch = field(default_factory=Batch)
     targets: tuple[Record, ...] = ()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.operations.call import Caller
 from kmsd.operations.engine import Engine
 from kmsd.operations.messages import refusal
@@ -32,7 +33,7 @@ async def converse(
     message = structure("RequestMessage")
     try:
         message = codec.decode(body)
-        answer = await engine.handle(_message(message), caller, store)
+        answer = await engine.handle(_message(message), caller, store, Generation.KMIP)
     except TtlvError as error:
         answer = refusal(message, KmipError(ResultReason.INVALID_MESSAGE, str(error)), _now(engine))
     except KmipError as error:

@@ -6,6 +6,7 @@ import msgspec
 
 from kmsd.kmip.enums import ObjectType, ResultReason, State
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.objects import Certificate
 from kmsd.kmip.states import GONE, TRANSITIONS, Event, effective_state
 from kmsd.operations import pairs
@@ -37,7 +38,7 @@ async def destroy(call: Call, request: Destroy) -> DestroyResponse:
     """Erase the key material of objects and keep their attributes; with a key goes its pair.
 
     Raises:
-        KmipError: one is active, or there is nothing left to destroy.
+        KmipError: one is active, or a 4.x client's object is destroyed already.
     """
     named = call.identified(request.unique_identifier)
     records = list(call.targets)
@@ -52,7 +53,7 @@ async def destroy(call: Call, request: Destroy) -> DestroyResponse:
         changes: list[Change] = [Remove(each.unique_identifier, each.version) for each in records]
     else:
         changes = [Replace(_destroyed(call, record)) for record in rest]
-    if not changes:
+    if not changes and call.generation is Generation.V4:
         raise KmipError(
             ResultReason.ITEM_NOT_FOUND, f"{named} has been destroyed before: nothing was found"
         )

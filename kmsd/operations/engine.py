@@ -1,8 +1,8 @@
 """The engine: takes a request as an item, has its operations carried out, returns the response.
 
 A request is either one bare operation (the product's JSON: an item called `Create`) or a
-RequestMessage with any number of them (`messages`). For each the engine looks up the operation's row, loads the
-payload, finds the objects the row asks for (`target.find`: permission, state, usage), runs the
+RequestMessage with any number of them (`messages`). For each the engine looks up the operation's
+row, loads the payload, finds the objects the row asks for (`target.find`: permission, state, usage), runs the
 handler and writes one audit event. A handler is run again when another writer was faster
 (`StaleRecord`): it must not change anything but through `call.store.write`.
 
@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from kmsd import audit
 from kmsd.kmip.enums import Operation, ResultReason
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.operations import BY_TAG, messages
 from kmsd.operations.call import Call, Caller, Services
 from kmsd.operations.loading import loaded
@@ -39,7 +40,9 @@ class Engine:
         """Work with `services`."""
         self.services = services
 
-    async def handle(self, item: Item, caller: Caller, store: IStore, generation: int = 5) -> Item:
+    async def handle(
+        self, item: Item, caller: Caller, store: IStore, generation: int = Generation.V5
+    ) -> Item:
         """Carry out a message or a bare operation.
 
         Raises:
@@ -61,7 +64,7 @@ class Engine:
             store=store,
             services=self.services,
             now=int(self.services.clock()),
-            generation=generation,
+            generation=Generation(generation),
         )
 
     async def carry_out(self, row: Row, payload: Item, call: Call) -> Structure:

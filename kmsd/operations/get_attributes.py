@@ -6,6 +6,7 @@ import msgspec
 
 from kmsd.kmip import attributes as attribute_rules
 from kmsd.kmip.attributes import Attributes
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.states import effective_state
 from kmsd.operations import changing
 from kmsd.operations.call import Call
@@ -40,7 +41,7 @@ async def get_attributes(call: Call, request: GetAttributes) -> GetAttributesRes
     """Return the attributes asked for, or all. Those the object does not have are left out."""
     shown = current(call, call.target)
     if request.attribute_reference:
-        shown = _selected(shown, request.attribute_reference)
+        shown = _selected(call, shown, request.attribute_reference)
     return GetAttributesResponse(unique_identifier=call.target.unique_identifier, attributes=shown)
 
 
@@ -50,8 +51,10 @@ def current(call: Call, record: Record) -> Attributes:
     return msgspec.structs.replace(record.attributes, state=state)
 
 
-def _selected(attributes: Attributes, references: tuple[Item, ...]) -> Attributes:
-    values: dict[str, Any] = {"object_type": attributes.object_type}
+def _selected(call: Call, attributes: Attributes, references: tuple[Item, ...]) -> Attributes:
+    values: dict[str, Any] = {}
+    if call.generation is not Generation.KMIP:  # the product always tells the type
+        values["object_type"] = attributes.object_type
     vendor: list[Any] = []
     for reference in map(changing.referenced, references):
         if isinstance(reference, tuple):

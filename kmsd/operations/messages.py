@@ -15,6 +15,7 @@ from kmsd.kmip import versions
 from kmsd.kmip.enums import BatchErrorContinuationOption as Option
 from kmsd.kmip.enums import ResultReason, ResultStatus
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.messages import (
     RequestBatchItem,
     RequestHeader,
@@ -33,6 +34,9 @@ from kmsd.operations.row import Row
 from kmsd.store.interfaces import StoreUnavailable
 from kmsd.ttlv import Item, TtlvError, binary_format, structure
 from kmsd.ttlv.schema import Structure, dump
+
+_NEXT = 3
+"""A major version whose drafts are answered as 2.1: what they share is the same."""
 
 CarryOut = Callable[[Row, Item, Call], Awaitable[Structure]]
 
@@ -95,7 +99,8 @@ def _check(request: RequestMessage, call: Call) -> None:
     """Refuse a message that cannot be answered as a whole. Raises: KmipError."""
     header, items = request.request_header, request.batch_item
     version = _version(header.protocol_version)
-    if version not in VERSIONS and call.generation != 4:  # noqa: PLR2004 (its clients say anything)
+    known = version in VERSIONS or version[0] == _NEXT
+    if not known and call.generation is not Generation.V4:  # whose clients say anything
         spoken = ", ".join(f"{major}.{minor}" for major, minor in VERSIONS)
         raise KmipError(
             ResultReason.UNSUPPORTED_PROTOCOL_VERSION,
@@ -118,9 +123,6 @@ def _response(call: Call, header: RequestHeader, answers: list[ResponseBatchItem
     response_header = ResponseHeader(
         protocol_version=version,
         time_stamp=int(call.services.clock()),
-        client_correlation_value=header.client_correlation_value
-        if _version(version) >= (1, 4)
-        else None,
         batch_count=len(answers),
     )
     return dump(ResponseMessage(response_header=response_header, batch_item=tuple(answers)))
@@ -152,7 +154,7 @@ class _Batch:
         self._template = call
         self._carry_out = carry_out
         self._version = _version(header.protocol_version)
-        default = Option.CONTINUE if call.generation == 4 else Option.STOP  # noqa: PLR2004
+        default = Option.CONTINUE if call.generation is Generation.V4 else Option.STOP
         self._option = header.batch_error_continuation_option or default
         self._journal = JournalStore(call.store) if self._option is Option.UNDO else None
         self._shared = Batch()

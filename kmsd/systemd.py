@@ -67,8 +67,8 @@ class ReadinessService(Service):
 
 
 def has_sockets() -> bool:
-    """Say whether this process was started with sockets handed over (systemd socket activation)."""
-    return (
-        os.environ.get("LISTEN_PID") == str(os.getpid())
-        and int(os.environ.get("LISTEN_FDS", "0") or "0") > 0
-    )
+    """Say whether this process was started with sockets handed over (systemd socket activation).
+
+    Twisted takes LISTEN_FDS out of the environment when it has read it, and leaves LISTEN_PID.
+    """
+    return os.environ.get("LISTEN_PID") == str(os.getpid())

@@ -58,5 +58,12 @@ marked (planned) is not there yet; all others are tested.
 **split** — split(method, secret, parts, threshold, random, *, prime=None) -> Parts(parts by
     identifier, prime_field_size); join(method, parts, threshold, *, prime=None, length=None).
 **x509** (planned) — Certify, Validate, CRL, PKCS#7.
-**covercrypt** (planned) — CoverCrypt over the optional package `cover-crypt`.
+**covercrypt** — CoverCrypt over the optional package `cover-crypt`; keys and policies are bytes.
+    available() -> bool; covercrypt_policy.to_v2(policy) -> bytes (takes V1, V2, specification ...)
+    generate_master_keys(policy) -> MasterKeys(secret, public)
+    generate_user_key(master_secret, access_policy: str, policy) -> bytes
+    refresh_user_key(user_key, master_secret, *, keep_old_rights=True) -> bytes
+    encrypt(master_public, policy, payload, aad=b"") -> bytes; decrypt(user_key, data, aad=b"")
+        -> metadata after its length, then plaintext; encrypt_bulk / decrypt_bulk: CoverCryptBulk
+    rekey(action_json, keys, policy) -> Rekeyed(keys, policy, refresh_user_keys)
 """

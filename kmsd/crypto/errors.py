@@ -61,3 +61,8 @@ def sizes(allowed: Collection[int]) -> str:
         return f"{ordered[0]} to {ordered[-1]}"
     words = [str(size) for size in ordered]
     return " or ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
+
+
+def invalid_policy(what: str) -> KmipError:
+    """Say what is wrong with a CoverCrypt policy or access policy; neither is a secret."""
+    return KmipError(ResultReason.INVALID_ATTRIBUTE_VALUE, what)

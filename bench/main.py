@@ -31,7 +31,8 @@ WIDTHS = (18, 11, 10, 16, 8, 8, 14)
 def main() -> None:
     """Measure what the command line asks for."""
     options = _options()
-    reference, gauge = machine.reference(), machine.Gauge()
+    reference = {"load generator": load.generator(), **machine.reference()}
+    gauge = machine.Gauge()
     os.sched_setaffinity(0, cores()[1])
     url = urlsplit(options.url)
     with contextlib.ExitStack() as stack:

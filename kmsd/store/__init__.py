@@ -11,9 +11,11 @@ from pathlib import Path
 import msgspec
 
 from kmsd.store import dialects, migrations, mysql, postgresql, sqlite
+from kmsd.store.announcements import Announcements
 from kmsd.store.cache import CachedStore
 from kmsd.store.encrypted import Tenants, sweep_unfinished
 from kmsd.store.faults import Fault, description, store_error
+from kmsd.store.generation import Generation
 from kmsd.store.interfaces import StoreError, StoreRefused
 from kmsd.store.pool import Reactor
 from kmsd.store.session import Source
@@ -64,10 +66,21 @@ def open_store(
     source = source_of(database)
     file = None if source.dialect.shared else database.path / SQLITE_FILE
     prepare(source, path=file, clear=clear)
-    shared = source.dialect.shared or several_processes
-    store = SqlStore(reactor, source)
-    lifetime = cache.replicated_seconds if shared else None
-    return CachedStore(store, reactor.seconds, cache.capacity, lifetime)
+    shared = Generation(Path(f"{file}-shared")) if file and several_processes else None
+    lifetime = cache.replicated_seconds if source.dialect.shared or shared else None
+    store = CachedStore(
+        SqlStore(reactor, source), reactor.seconds, cache.capacity, lifetime, shared
+    )
+    if source.dialect.announce and lifetime:
+        _listen(reactor, source, store)
+    return store
+
+
+def _listen(reactor: Reactor, source: Source, store: CachedStore) -> None:
+    """Have other servers' changes forgotten here, from when the reactor runs."""
+    announcements = Announcements(reactor, source.connect, store.forget)
+    store.on_close.append(announcements.stop)
+    reactor.callWhenRunning(announcements.start)
 
 
 def source_of(database: Database) -> Source:
@@ -103,6 +116,8 @@ def prepare(source: Source, *, path: Path | None = None, clear: bool = False) ->
     try:
         connection = source.connect()
         try:
+            if path is not None:
+                sqlite.check(connection, path)
             back_up = partial(migrations.back_up, source, path) if path else _no_back_up
             migrations.apply(connection, source.dialect, back_up=back_up, clear=clear)
         finally:

@@ -8,7 +8,8 @@ only one whose token is still there at the end may fill the cache.
 
 That is exact while one process changes the database. Where several do, an entry lives for
 `lifetime_seconds` at most, which is how long a Revoke on another server may take to bite here;
-`forget` shortens it where the database announces changes.
+`forget` shortens it where the database announces changes, and a `Shared` number, which processes on
+one host compare, makes it nothing.
 """
 
 from collections import OrderedDict
@@ -31,6 +32,19 @@ class Resting(Protocol):
         """Close the connections that are idle."""
 
 
+class Shared(Protocol):
+    """What tells several processes of each other's changes."""
+
+    def changed_elsewhere(self) -> bool:
+        """Tell whether another process changed something since this was last asked."""
+
+    def change(self) -> None:
+        """Tell the others of a change."""
+
+    def close(self) -> None:
+        """Let go of it."""
+
+
 class CachedStore:
     """An `IStore` around an `IStore`, with the `capacity` records that were used last.
 
@@ -44,8 +58,11 @@ class CachedStore:
         seconds: Callable[[], float],
         capacity: int = 10_000,
         lifetime_seconds: float | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self.store = store
+        self.on_close: list[Callable[[], None]] = []
+        self._shared = shared
         self._seconds = seconds
         self._capacity = 0 if lifetime_seconds == 0 else capacity
         self._lifetime_seconds = lifetime_seconds
@@ -54,6 +71,8 @@ class CachedStore:
 
     def peek(self, unique_identifier: str) -> Record | None:
         """Return the record if it is here; never waits."""
+        if self._shared is not None and self._shared.changed_elsewhere():
+            self.forget()
         entry = self._records.get(unique_identifier)
         if entry is None:
             return None
@@ -122,6 +141,8 @@ class CachedStore:
 
         def done(result: T | Failure) -> T | Failure:
             self.forget(names)
+            if self._shared is not None:
+                self._shared.change()
             return result
 
         return await shielded(running.addBoth(done))
@@ -181,6 +202,10 @@ class CachedStore:
         """Close the store behind, and forget everything."""
         self.forget()
         await self.store.close()
+        for stop in self.on_close:
+            stop()
+        if self._shared is not None:
+            self._shared.close()
 
 
 def shielded(work: Deferred[T]) -> Deferred[T]:

@@ -16,6 +16,9 @@ class Fault(enum.Enum):
     """A kind of database error; the dialects map their drivers' errors to these."""
 
     GONE = "the connection is lost or cannot be made"
+    SHUT = (
+        "the database file cannot be opened: check that it exists and the permissions of its folder"
+    )
     BUSY = "another transaction was in the way"
     TAKEN = "a unique key exists already"
     EXISTS = "a table, column or index exists already"
@@ -30,7 +33,7 @@ class Fault(enum.Enum):
     OTHER = "the database reports an error"
 
 
-PASSING = frozenset({Fault.GONE, Fault.BUSY})
+PASSING = frozenset({Fault.GONE, Fault.SHUT, Fault.BUSY})
 """Faults that another try may cure."""
 
 GENERAL = PASSING | {Fault.FULL, Fault.READ_ONLY, Fault.DAMAGED, Fault.REFUSED, Fault.UNTRUSTED}
@@ -38,6 +41,7 @@ GENERAL = PASSING | {Fault.FULL, Fault.READ_ONLY, Fault.DAMAGED, Fault.REFUSED, 
 
 _ERRORS: dict[Fault, type[StoreError]] = {
     Fault.GONE: StoreUnavailable,
+    Fault.SHUT: StoreUnavailable,
     Fault.BUSY: StoreUnavailable,
     Fault.FULL: StoreFull,
     Fault.READ_ONLY: StoreReadOnly,

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from kmsd.store.interfaces import StoreError, StoreUnavailable
+from kmsd.store.interfaces import StoreDamaged, StoreError, StoreUnavailable
 from kmsd.store.session import Session, Unit, Work
 
 T = TypeVar("T")
@@ -37,6 +37,11 @@ class Reactor(Protocol):
         self, delay: float, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> IDelayedCall:
         """Run a function later."""
+
+    def callWhenRunning(  # noqa: N802 (Twisted's name)
+        self, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Run a function when the reactor runs."""
 
     def seconds(self) -> float:
         """Return the time."""
@@ -183,6 +188,9 @@ class Lane:
         writes = [job for job in jobs if not isinstance(job.unit, Points | Scan)]
         if points:
             _blame(points, lambda: self._read([job.unit for job in points]))
+            if len(points) > 1 and isinstance(points[0].error, StoreDamaged):
+                for job in points:  # damage to one object is not the others' affair
+                    _blame([job], lambda job=job: self._read([job.unit]))  # type: ignore[misc]
         for job in scans:
             _blame([job], lambda job=job: self._scan(job.unit))  # type: ignore[misc]
         if writes:
@@ -270,6 +278,8 @@ def in_thread(reactor: Reactor, threads: Threads, function: Callable[[], T]) -> 
 
 def _blame(jobs: list[_Job[Any]], function: Callable[[], object]) -> None:
     """Run `function`; if it fails, that is the answer to all the `jobs`."""
+    for job in jobs:
+        job.error = None
     try:
         function()
     except Exception as error:  # noqa: BLE001 (it goes to those who asked)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from kmsd.store.faults import Fault
-from kmsd.store.interfaces import StoreRefused
+from kmsd.store.interfaces import StoreDamaged, StoreRefused
 
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS = 2.0
 _KEY_BYTES = 32
+_CHECKED_BYTES = 64 << 20
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -26,7 +27,7 @@ _FAULTS = {
     sqlite3.SQLITE_PROTOCOL: Fault.BUSY,
     sqlite3.SQLITE_SCHEMA: Fault.BUSY,
     sqlite3.SQLITE_IOERR: Fault.GONE,
-    sqlite3.SQLITE_CANTOPEN: Fault.GONE,
+    sqlite3.SQLITE_CANTOPEN: Fault.SHUT,
     sqlite3.SQLITE_FULL: Fault.FULL,
     sqlite3.SQLITE_READONLY: Fault.READ_ONLY,
     sqlite3.SQLITE_PERM: Fault.READ_ONLY,
@@ -107,15 +108,12 @@ def create(path: Path) -> None:
     """Make an empty private file where there is none, and its folder.
 
     Raises:
-        StoreRefused: the file or folder cannot be made, or is not what it should be.
+        StoreRefused: the file or folder cannot be made or written, or is not what it should be.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            descriptor = os.open(path, flags, 0o600)
-        except PermissionError:  # read-only files and folders still serve reads
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
     except OSError as error:
         raise StoreRefused(f"cannot open the database {path}: {error.strerror}") from error
     try:
@@ -123,3 +121,15 @@ def create(path: Path) -> None:
             raise StoreRefused(f"the database {path} is not a regular file")
     finally:
         os.close(descriptor)
+
+
+def check(connection: Any, path: Path) -> None:
+    """Look for damage in a file that is not too large to be read at start-up.
+
+    Raises:
+        StoreDamaged: there is some.
+    """
+    if path.stat().st_size <= _CHECKED_BYTES:
+        [(result,)] = connection.execute("PRAGMA quick_check(1)").fetchall()
+        if result != "ok":
+            raise StoreDamaged(f"the database {path} is damaged: restore a backup")

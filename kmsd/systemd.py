@@ -28,7 +28,7 @@ def notify(*lines: str) -> bool:
                 "\n".join(lines).encode(), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL, where
             )
     except OSError as error:
-        log.warn("the service manager could not be told: {error}", error=error.strerror)  # noqa: G010
+        log.warn("the service manager could not be told: {error}", error=error.strerror)
         return False
     return True
 

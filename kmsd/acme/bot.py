@@ -83,6 +83,7 @@ class CertificateBot(MultiService):
         self._reactor, self._options, self._serve, self._http01 = reactor, options, serve, http01
         self._clock = IReactorTime(reactor)
         self.server_name = host_name(options.server_name)
+        self._agent = self._http_agent()
         self._folder = options.folder
         self.pending = PendingChallenges(self._folder)
         self._http01_responder = Http01Responder(self._folder)
@@ -180,7 +181,7 @@ class CertificateBot(MultiService):
         # Another process may have written between the last look and the lock.
         self._take_up()
         key = AccountKey(account_key(self._folder))
-        client = AcmeClient(self._http_client(), self._clock, self._options.directory_url, key)
+        client = AcmeClient(HTTPClient(self._agent), self._clock, self._options.directory_url, key)
         self.issuing = IssuingService(
             self.server_name,
             self._options.email or None,
@@ -193,20 +194,17 @@ class CertificateBot(MultiService):
         )
         self.addService(self.issuing)  # type: ignore[no-untyped-call]
 
-    def _http_client(self) -> HTTPClient:
+    def _http_agent(self) -> Agent:
         trust = None
         if self._options.directory_ca is not None:
-            data = self._options.directory_ca.read_bytes()
-            authorities = x509.load_pem_x509_certificates(data)
-            trust = trustRootFromCertificates([_wrapped(each) for each in authorities])
-        agent = Agent(
+            trust = trustRootFromCertificates(_authorities(self._options.directory_ca))
+        return Agent(
             self._reactor,
             BrowserLikePolicyForHTTPS(trustRoot=trust),
             connectTimeout=CONNECT_SECONDS,
             # A pool that persists complains at shutdown about connections it has lost.
             pool=HTTPConnectionPool(self._reactor, persistent=False),
         )
-        return HTTPClient(agent)
 
     def _http_listens(self, port: IListeningPort) -> None:
         self._http_port = port
@@ -215,5 +213,9 @@ class CertificateBot(MultiService):
         log.warn("no HTTP-01, only TLS-ALPN-01: {error}", error=failure.getErrorMessage())
 
 
-def _wrapped(certificate: x509.Certificate) -> Certificate:
-    return Certificate.loadPEM(certificate.public_bytes(Encoding.PEM))
+def _authorities(path: Path) -> list[Certificate]:
+    try:
+        found = x509.load_pem_x509_certificates(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path}: holds no readable PEM certificate") from error
+    return [Certificate.loadPEM(each.public_bytes(Encoding.PEM)) for each in found]

@@ -32,7 +32,7 @@ LARGEST_FILE_BYTES = 1 << 20
 _PEM_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 
 
-class CertificateError(Exception):
+class CertificateError(ValueError):
     """A certificate or key cannot be used; the text says which and why, never the password."""
 
 
@@ -165,6 +165,18 @@ def read_file(path: Path) -> bytes:
     if len(data) > LARGEST_FILE_BYTES:
         raise CertificateError(f"{path}: too large for a certificate file")
     return data
+
+
+def read_password(path: Path) -> str:
+    """Return the password in a file, without the line end after it.
+
+    Raises:
+        CertificateError: it cannot be read, or is not UTF-8 text.
+    """
+    try:
+        return read_file(path).decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise CertificateError(f"{path}: the password is not UTF-8 text") from error
 
 
 def _open_pkcs12(path: Path, data: bytes, password: str | None) -> pkcs12.PKCS12KeyAndCertificates:

@@ -23,10 +23,11 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from kmsd import systemd
-from kmsd.tls.credentials import CertificateError, read_file
+from kmsd.tls.credentials import read_password
 from kmsd.tls.listening import secure_with_files
 from kmsd.tls.reload import CertificateFiles
 
+PREFIX = "kmsd-p12"
 PASSWORD_VARIABLE = "KMS_HTTPS_P12_PASSWORD"  # noqa: S105 - a name
 
 
@@ -47,6 +48,11 @@ def server_endpoint(reactor: IReactorCore, description: str) -> IStreamServerEnd
     return endpoint
 
 
+def speaks_tls(description: str) -> bool:
+    """Say whether an endpoint string brings its own TLS, so that none is to be laid over it."""
+    return description.startswith((f"{PREFIX}:", "ssl:", "tls:", "le:", "lets:", "txsni:"))
+
+
 def parse(
     reactor: IReactorCore,
     path: str,
@@ -65,7 +71,9 @@ def parse(
         raise ValueError("kmsd-p12: name the endpoint after the file, e.g. kmsd-p12:FILE:tcp:9998")
     files = CertificateFiles(
         pkcs12=Path(path),
-        password=_password(passwordFile),
+        password=os.environ.get(PASSWORD_VARIABLE)
+        if passwordFile is None
+        else read_password(Path(passwordFile)),
         authorities=None if clientCA is None else Path(clientCA),
     )
     return PKCS12Endpoint(reactor, files, server_endpoint(reactor, _join(inner, options)))
@@ -88,15 +96,6 @@ class PKCS12Endpoint:
         if not self._service.running:
             self._service.startService()
         return listening
-
-
-def _password(path: str | None) -> str | None:
-    if path is None:
-        return os.environ.get(PASSWORD_VARIABLE)
-    try:
-        return read_file(Path(path)).decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise CertificateError(f"{path}: the password is not UTF-8 text") from error
 
 
 def _join(arguments: tuple[str, ...], options: dict[str, str]) -> str:

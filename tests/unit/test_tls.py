@@ -114,7 +114,7 @@ def _unusable_key() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content, password, told",
+    ("content", "password", "told"),
     [
         (lambda: LEAF.p12(encryption=OLD_WAY), "wrong", "wrong password"),
         (lambda: LEAF.p12(encryption=OLD_WAY), None, "wrong password"),
@@ -187,7 +187,7 @@ def test_cross_signed_issuer_is_preferred_to_a_root(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "identity, told",
+    ("identity", "told"),
     [
         (LEAF, "lack the intermediate"),
         (pki.issue(None, "kms.test", usages=(pki.CLIENT,)), "server authentication"),
@@ -256,7 +256,7 @@ def _named(*values: str) -> x509.Name:
 
 
 @pytest.mark.parametrize(
-    "name, expected",
+    ("name", "expected"),
     [
         (_named("owner.client@acme.com"), "owner.client@acme.com"),
         (_named("Zoë Ωmega"), "Zoë Ωmega"),
@@ -278,7 +278,7 @@ def test_a_client_is_named_by_one_plain_common_name(name: x509.Name, expected: s
 
 
 @pytest.mark.parametrize(
-    "options, expected",
+    ("options", "expected"),
     [
         ({"usages": (pki.CLIENT,)}, "owner"),
         ({"usages": ()}, "owner"),

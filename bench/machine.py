@@ -11,11 +11,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 MESSAGE = bytes(500)
 GAUGE_SECONDS = 0.05
-NOISY = 1.5  # p90 / median of the gauge's wall time: above it, only ratios mean anything
+# Above either of these, only ratios mean anything.
+NOISY = 1.5  # p90 / median of the gauge's wall time
+BUSY = 0.3  # cores that others keep busy
 
 
 def reference() -> dict[str, str | float]:
@@ -97,12 +100,35 @@ class Gauge:
         return statistics.quantiles(self.walls, n=10)[8] / statistics.median(self.walls)
 
 
+class Others:
+    """The cores that other programs keep busy meanwhile."""
+
+    def __init__(self, own_cpu_seconds: Callable[[], float]) -> None:
+        self._own = own_cpu_seconds
+        self._start = self._now()
+
+    def _now(self) -> tuple[float, float]:
+        user, nice, system, _idle, _wait, irq, softirq, *_ = _cpu_ticks()
+        busy = (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+        return time.monotonic(), busy - self._own() - sum(os.times()[:4])
+
+    def load(self) -> float:
+        """Say how many cores they took on average since the start."""
+        (began, before), (now, after) = self._start, self._now()
+        return max(0.0, after - before) / (now - began)
+
+
+def _cpu_ticks() -> list[int]:
+    """The machine's CPU time, by what it was spent on (proc(5), /proc/stat)."""
+    first = Path("/proc/stat").read_text().partition("\n")[0]
+    return [int(each) for each in first.split()[1:]]
+
+
 class Sampler(threading.Thread):
     """Calls a check ten times a second while a load runs; the first failure is kept."""
 
-    def __init__(self, check: object) -> None:
+    def __init__(self, check: Callable[[], None]) -> None:
         super().__init__(daemon=True)
-        assert callable(check)
         self._check, self._over = check, threading.Event()
         self.count = 0
         self.failure: BaseException | None = None

@@ -41,13 +41,16 @@ def main() -> None:
             if url.hostname
             else stack.enter_context(fresh(options.option))
         )
+        others = machine.Others(server.cpu_seconds)
         found = measure(server, options, gauge)
+        foreign = others.load()
     cells = [_summary(cell, figures) for cell, figures in found.items()]
     print_table(cells)
     result = {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": reference,
         "unrest": round(gauge.unrest(), 2),
+        "foreign_load": round(foreign, 2),
         "cells": cells,
     }
     print_machine(result)
@@ -132,14 +135,16 @@ def print_table(cells: list[dict[str, str | float]]) -> None:
 
 def print_machine(result: dict[str, object]) -> None:
     """Print what the figures are to be held against."""
-    reference, unrest = result["machine"], result["unrest"]
+    reference, unrest, foreign = result["machine"], result["unrest"], result["foreign_load"]
     assert isinstance(reference, dict)
     assert isinstance(unrest, float)
+    assert isinstance(foreign, float)
     print()
     for name, value in reference.items():
         print(f"{name.replace('_', ' ')}: {value}")
-    quiet = "quiet" if unrest < machine.NOISY else "noisy: only ratios mean anything"
-    print(f"machine was {quiet} (unrest {unrest:.2f})")
+    noisy = unrest > machine.NOISY or foreign > machine.BUSY
+    verdict = "noisy: only ratios mean anything" if noisy else "quiet"
+    print(f"machine was {verdict} (unrest {unrest:.2f}, others took {foreign:.2f} cores)")
 
 
 if __name__ == "__main__":

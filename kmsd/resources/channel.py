@@ -89,6 +89,7 @@ class Channel(http.HTTPChannel):
         self._window_received = 0
         self._stalled_until = math.inf
         self._closing = False
+        self._held_back: Any = None
         super().connectionMade()
         self.site.opened(self)
         self._enter(Phase.HEAD, limits.header_seconds)
@@ -106,7 +107,8 @@ class Channel(http.HTTPChannel):
     @property
     def idle(self) -> bool:
         """Whether nobody waits for anything on this connection."""
-        return self._phase is Phase.IDLE or (self._phase is Phase.HEAD and not self.requests)
+        nothing_came = not self.requests and not self._buffer
+        return nothing_came and self._phase in (Phase.IDLE, Phase.HEAD)
 
     def _enter(self, phase: Phase, seconds: float = 0) -> None:
         self._phase = phase
@@ -158,18 +160,26 @@ class Channel(http.HTTPChannel):
 
     @override
     def pauseProducing(self) -> None:
-        """Note that the client does not read: it gets as long as its answer needs at least."""
+        """Stop reading from a client that does not read; it gets as long as its answer needs.
+
+        Twisted would go on reading while a request is being answered, and answer all of a
+        pipeline into memory.
+        """
         owed = sum(request.sentLength for request in self.requests)
         slowest = owed / max(self._limits.body_bytes_per_second, 1)
         if self._limits.idle_seconds:
             self._stalled_until = self.site.seconds() + self._limits.idle_seconds + slowest
         super().pauseProducing()
+        self._networkProducer.pauseProducing()
 
     @override
     def resumeProducing(self) -> None:
-        """Note that the client has read what there was."""
+        """Go on: the client has read what there was."""
         self._stalled_until = math.inf
         super().resumeProducing()
+        held_back, self._held_back = self._held_back, None
+        if held_back is not None:
+            self.site.reactor.callLater(0, self._next, held_back)
 
     # Input
 
@@ -321,7 +331,9 @@ class Channel(http.HTTPChannel):
     def requestDone(self, request: Any) -> None:
         """Go on with the next request, which may be waiting already."""
         self._answered_this_turn += 1
-        if self._answered_this_turn < BURST:
+        if self._waitingForTransport and self.persistent:
+            self._held_back = request
+        elif self._answered_this_turn < BURST:
             self._next(request)
         else:
             self._answered_this_turn = 0

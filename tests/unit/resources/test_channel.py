@@ -26,6 +26,7 @@ from kmsd.resources.site import KmsdSite, make_site
 LIMITS = Limits(
     roomy_body_bytes=1000,
     body_bytes=100,
+    held_body_bytes=1500,
     header_bytes=2000,
     header_count=10,
     request_line_bytes=200,
@@ -367,6 +368,24 @@ def test_what_follows_a_refusal_is_thrown_away(line: Line) -> None:
     assert line.wire.disconnecting
 
 
+def test_bodies_of_all_connections_together_are_limited(line: Line) -> None:
+    """What is refused, answered or left behind counts no more."""
+    head = post(b"x" * 1000, b"/roomy").split(b"\r\n\r\n")[0] + b"\r\n\r\n"
+    other = Line(line.site, line.clock, line.slow)
+    line.send(head + b"x" * 999)
+    assert status(other.send(head + b"x" * 502)) == 503
+    other.hang_up()
+    other = Line(line.site, line.clock, line.slow)
+    other.send(head + b"x" * 501)
+    assert status(line.send(b"x")) == 503
+    line.hang_up()
+    assert status(other.send(b"x" * 499)) == 200
+    other.send(head + b"x" * 999)
+    assert line.site.held_body_bytes == 999
+    other.hang_up()
+    assert line.site.held_body_bytes == 0
+
+
 def test_connections_over_the_limit_are_not_accepted(line: Line) -> None:
     others = [line.site.buildProtocol(None) for _ in range(2)]
     for other in others:
@@ -443,6 +462,19 @@ def test_a_client_that_does_not_read_is_cut_off(line: Line) -> None:
     assert not line.wire.disconnected
     line.pass_time(3)
     assert line.wire.disconnected
+
+
+def test_a_pipeline_waits_while_its_client_does_not_read(line: Line) -> None:
+    """Else the answers to all of it would pile up in memory."""
+    line.channel.pauseProducing()
+    assert line.wire.producerState == "paused"
+    assert line.send(post(b"") * 5).count(b"HTTP/1.1 200") == 1
+    line.clock.advance(0)
+    assert line.answered() == b""
+    line.channel.resumeProducing()
+    line.clock.advance(0)
+    assert line.answered().count(b"HTTP/1.1 200") == 4
+    assert line.wire.producerState == "producing"
 
 
 def test_a_client_that_reads_again_is_kept(line: Line) -> None:

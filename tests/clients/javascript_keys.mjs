@@ -171,17 +171,37 @@ behaviour("destroys_a_key", "A destroyed key does nothing any more.", async () =
   await refused(open(key, sealed))
 })
 
-behaviour("wraps_and_unwraps", "A key that was got wrapped can be imported back, unwrapped.", async () => {
+behaviour("gets_a_key_wrapped", "Get wraps a key under the key that it is told.", async () => {
   const wrappingKey = await client.createSymmetricKey()
   const key = await client.createSymmetricKey()
-  const clear = hex((await client.getObject(key)).value.bytes())
-  const wrapped = await client.getWrappedKey(key, wrappingKey)
-  assert.equal(wrapped.value.bytes().length, 40) // RFC 5649: one block of 8 bytes more
-  assert.notEqual(wrapped.value.keyBlock.keyWrappingData, null)
-  const facts = { wrapped: hex(wrapped.value.bytes()), clear }
-  const copy = await client.importKey(randomUUID(), wrapped, true, wrappingKey)
-  assert.equal(hex((await client.getObject(copy)).value.bytes()), clear)
-  return { ...facts, wrapping_key: hex((await client.getObject(wrappingKey)).value.bytes()) }
+  const wrapped = (await client.getWrappedKey(key, wrappingKey)).value
+  assert.equal(wrapped.bytes().length, 40) // RFC 5649: one block of 8 bytes more
+  const { encryptionKeyInformation } = wrapped.keyBlock.keyWrappingData
+  assert.equal(encryptionKeyInformation.uniqueIdentifier, wrappingKey)
+  return {
+    clear: hex((await client.getObject(key)).value.bytes()),
+    wrapped: hex(wrapped.bytes()),
+    wrapping_key: hex((await client.getObject(wrappingKey)).value.bytes()),
+  }
+})
+
+behaviour("imports_what_it_got_wrapped", "A wrapped key can be imported, unwrapped or not.", async () => {
+  const wrappingKey = await client.createSymmetricKey()
+  const key = await client.createSymmetricKey()
+  const sealed = await client.encrypt(key, PLAINTEXT, {})
+  for (const unwrap of [true, false]) {
+    const wrapped = await client.getWrappedKey(key, wrappingKey)
+    const copy = await client.importKey(randomUUID(), wrapped, unwrap, wrappingKey)
+    assert.equal((await client.getObject(copy)).value.bytes().length, unwrap ? 32 : 40)
+    assert.equal(hex(await open(copy, sealed)), hex(PLAINTEXT))
+  }
+})
+
+behaviour("refuses_to_unwrap_by_another_key", "A wrapped key needs its own wrapping key.", async () => {
+  const key = await client.createSymmetricKey()
+  const wrapped = await client.getWrappedKey(key, await client.createSymmetricKey())
+  const other = await client.createSymmetricKey()
+  await refused(client.importKey(randomUUID(), wrapped, true, other))
 })
 
 behaviour("grants_and_withdraws_access", "Another user can do what was granted, no more.", async () => {

@@ -101,7 +101,7 @@ def test_a_key_created_under_another_is_wrapped_by_rfc_5649(report: Any) -> None
 
 def test_a_key_got_wrapped_is_wrapped_by_rfc_5649(report: Any) -> None:
     """What Get gives under a key wrapping specification is the key, wrapped by RFC 5649."""
-    facts = _bytes(report(reports.JAVASCRIPT_KEYS)["wraps_and_unwraps"])
+    facts = _bytes(report(reports.JAVASCRIPT_KEYS)["gets_a_key_wrapped"])
     assert aes_key_unwrap_with_padding(facts["wrapping_key"], facts["wrapped"]) == facts["clear"]
 
 

@@ -7,12 +7,14 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,24 +76,39 @@ def clean_environment(home: Path, **variables: str) -> dict[str, str]:
     return {**ours, "HOME": str(home), **variables}
 
 
+def launch(folder: Path, *options: str, twistd: Sequence[str] = (), **variables: str) -> Kmsd:
+    """Start a server with its data and log in `folder`, wait until it answers; `.stop()` it.
+
+    `options` are kmsd's, before its defaults here; `twistd` holds twistd's own.
+    """
+    usual = {"--hostname": "127.0.0.1", "--port": "0", "--root-data-path": str(folder)}
+    named = {option.partition("=")[0] for option in options}
+    place = [f"{name}={value}" for name, value in usual.items() if name not in named]
+    log = folder / f"kmsd-{len(list(folder.glob('kmsd-*.log')))}.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [TWISTD, "--nodaemon", "--pidfile=", *twistd, "kmsd", *place, *options],
+            cwd=folder,
+            env=clean_environment(folder, **variables),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    kmsd = Kmsd(process, folder, log)
+    try:
+        kmsd.wait_until_it_answers()
+    except BaseException:
+        kmsd.stop(signal.SIGKILL)
+        raise
+    return kmsd
+
+
 @pytest.fixture
 def start_kmsd(tmp_path: Path) -> Iterator[StartKmsd]:
-    """Start servers: `start_kmsd(*options, folder=…, **variables)`; all are stopped at the end."""
+    """Start servers: `start_kmsd(*options, **variables)`, see `launch`; all stop at the end."""
     started: list[Kmsd] = []
 
-    def start(*options: str, folder: Path = tmp_path, **variables: str) -> Kmsd:
-        log = folder / f"kmsd-{len(started)}.log"
-        place = ("--hostname=127.0.0.1", "--port=0", f"--root-data-path={folder}")
-        with log.open("wb") as out:
-            process = subprocess.Popen(
-                [TWISTD, "--nodaemon", "--pidfile=", "kmsd", *place, *options],
-                cwd=folder,
-                env=clean_environment(folder, **variables),
-                stdout=out,
-                stderr=subprocess.STDOUT,
-            )
-        started.append(Kmsd(process, folder, log))
-        started[-1].wait_until_it_answers()
+    def start(*options: str, **more: Any) -> Kmsd:
+        started.append(launch(tmp_path, *options, **more))
         return started[-1]
 
     yield start
@@ -103,6 +120,14 @@ def start_kmsd(tmp_path: Path) -> Iterator[StartKmsd]:
 def kmsd_process(start_kmsd: StartKmsd) -> Kmsd:
     """A running server with its defaults: `.url`, `.port`, `.folder`, `.log`, `.get(path)`."""
     return start_kmsd()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that other users can enter, unlike tmp_path."""
+    with tempfile.TemporaryDirectory(prefix="kmsd-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 @pytest.fixture(scope="session")

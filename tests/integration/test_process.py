@@ -11,6 +11,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,33 @@ def twistd(folder: Path, *words: str, **variables: str) -> Completed:
         timeout=30,
         check=False,
     )
+
+
+@contextmanager
+def started(folder: Path, *words: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Run twistd in the foreground until it listens, and stop it when the block ends."""
+    process = subprocess.Popen(
+        [TWISTD, *words],
+        cwd=folder,
+        env=clean_environment(folder) | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert process.stdout is not None
+    with process.stdout as out:
+        lines = []
+        listening = False
+        while not listening and (line := out.readline()):
+            lines.append(line)
+            listening = "listening on http://127.0.0.1:" in line
+        try:
+            assert listening, lines
+            yield process
+        finally:
+            process.terminate()
+            out.read()
+            process.wait(20)
 
 
 @pytest.fixture
@@ -247,19 +275,9 @@ def test_relative_folders_are_below_home(tmp_path: Path) -> None:
     """As the document has it, data goes to ~/cosmian-kms/sqlite-data wherever twistd is started."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    process = subprocess.Popen(
-        [TWISTD, "-n", "--pidfile=", "kmsd", "--port=0", "--hostname=127.0.0.1"],
-        cwd=elsewhere,
-        env=clean_environment(tmp_path),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    assert process.stdout is not None
-    with process.stdout as out:
-        assert any(b"listening on" in line for line in out)
-        process.terminate()
-        out.read()
-    assert process.wait(10) == 0
+    place = ("--port=0", "--hostname=127.0.0.1")
+    with started(elsewhere, "-n", "--pidfile=", "kmsd", *place, HOME=str(tmp_path)):
+        pass
     assert (tmp_path / "cosmian-kms" / "sqlite-data" / "kms.db").exists()
     assert not list(elsewhere.iterdir())
 
@@ -359,18 +377,29 @@ def test_a_daemon_detaches_when_it_listens_and_logs_to_its_file(
     assert stat.S_IMODE((tmp_path / "twistd.log").stat().st_mode) == 0o600
 
 
+def test_sigusr1_begins_a_new_log_file(tmp_path: Path) -> None:
+    """As with twistd's own log."""
+    assert twistd(tmp_path, "kmsd", "--port=0", "--hostname=127.0.0.1").returncode == 0
+    os.kill(int(wait_for(tmp_path / "twistd.pid")), signal.SIGUSR1)
+    assert "kmsd" in wait_for(tmp_path / "twistd.log.1")
+    stopped(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_it_runs_as_the_user_that_twistd_names(open_folder: Path) -> None:
+    """With --uid the files belong to that user, as does the process."""
+    data = open_folder / "theirs"
+    data.mkdir()
+    os.chown(data, 65534, 65534)
+    place = ["--port=0", "--hostname=127.0.0.1", f"--root-data-path={data}"]
+    with started(open_folder, "-n", "--pidfile=", "--uid=65534", "kmsd", *place) as process:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+    assert re.search(r"^Uid:(\t65534){4}$", status, re.MULTILINE)
+    assert (data / "sqlite-data" / "kms.db").stat().st_uid == 65534
+
+
 def test_the_tac_runs_in_the_foreground(tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [TWISTD, "-ny", TAC, "--pidfile="],
-        cwd=tmp_path,
-        env=clean_environment(tmp_path, KMS_PORT="0", KMS_HOSTNAME="127.0.0.1"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    with process.stdout as out:
-        assert any("listening on http://127.0.0.1:" in line for line in out)
-        process.terminate()
-        out.read()
-    assert process.wait(10) == 0
+    variables = {"KMS_PORT": "0", "KMS_HOSTNAME": "127.0.0.1"}
+    with started(tmp_path, "-ny", TAC, "--pidfile=", **variables) as process:
+        assert process.poll() is None
+    assert process.returncode == 0

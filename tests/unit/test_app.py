@@ -128,14 +128,12 @@ def test_clear_database_empties_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
-def test_files_are_made_as_the_user_twistd_will_become(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
+def test_files_are_made_as_the_user_twistd_will_become(open_folder: Path) -> None:
+    open_folder.chmod(0o777)
     with process.acting_as(65534, 65533):
-        (tmp_path / "theirs").touch()
-    (tmp_path / "ours").touch()
-    theirs, ours = (tmp_path / "theirs").stat(), (tmp_path / "ours").stat()
+        (open_folder / "theirs").touch()
+    (open_folder / "ours").touch()
+    theirs, ours = (open_folder / "theirs").stat(), (open_folder / "ours").stat()
     assert (theirs.st_uid, theirs.st_gid) == (65534, 65533)
     assert (ours.st_uid, ours.st_gid) == (0, 0)
 

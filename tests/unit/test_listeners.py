@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import pytest_twisted
 from twisted.internet import reactor
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 
@@ -62,3 +62,9 @@ async def test_when_one_port_fails_none_stays_open() -> None:
         await deferLater(reactor, 0)  # a port is closed in the reactor's next turn
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", free), timeout=5).close()
+
+
+def test_an_endpoint_that_does_not_listen_at_once_is_refused() -> None:
+    """The start must know whether it failed before it reports success."""
+    with pytest.raises(ValueError, match="does not listen at once"):
+        listeners._result(Deferred())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from twisted.internet.defer import Deferred
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from twisted.web.server import Request
 
     from kmsd.operations.call import Caller
+    from kmsd.operations.engine import Engine
     from kmsd.store.interfaces import IStore
-    from kmsd.ttlv import Item
 
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
@@ -57,13 +57,6 @@ def json_answer(value: object, status: int = 200) -> Answer:
     return Answer(status, msgspec.json.encode(value))
 
 
-class IEngine(Protocol):
-    """What the doors know of `kmsd.operations.engine.Engine`."""
-
-    async def handle(self, item: Item, caller: Caller, store: IStore, generation: int = 5) -> Item:
-        """Carry out a message or a bare operation."""
-
-
 StoreFor = Callable[["str | None"], Awaitable["IStore"]]
 """Gives the store that a database secret opens, or the server's own for None."""
 
@@ -89,7 +82,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     `cors_origins` lists who may read answers in a browser, `*` for every page.
     """
 
-    engine: IEngine
+    engine: Engine
     stores: StoreFor
     identity: Identity = Identity()
     version: str = ""

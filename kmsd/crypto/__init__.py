@@ -50,6 +50,7 @@ marked (planned) is not there yet; all others are tested.
     default_format(key) -> KeyFormatType; wrapped_form(key) -> bytes: what NoEncoding wraps
     `trusted`: rows of our own store, no RSA validation (microseconds). Otherwise everything is
     checked: up to 0.25 s for RSA-4096, so callers go off the reactor thread.
+**jwk** — export(key | bytes) -> dict; load(dict) -> key | bytes.
 **generate** — generate_symmetric(algorithm, bits=None, random=os.urandom) -> bytes,
     generate_pair(algorithm, bits=None, curve=None) -> PrivateKey (its public_key() is the other
     half), check_new_key(algorithm, bits, curve), is_slow(algorithm, bits) -> bool: offload it.
@@ -57,7 +58,18 @@ marked (planned) is not there yet; all others are tested.
 **rsa, ec, pqc** — the functions behind the above, named after their documents.
 **split** — split(method, secret, parts, threshold, random, *, prime=None) -> Parts(parts by
     identifier, prime_field_size); join(method, parts, threshold, *, prime=None, length=None).
-**x509** (planned) — Certify, Validate, CRL, PKCS#7.
+**x509** — times are seconds since the epoch; certificates and names are the library's objects.
+    issue(Subject(name, key, extensions), Issuer(key, certificate|None), *, now, days, extensions=
+        b"[v3_ca]...") -> Certificate; der(certificate); load_certificate(data); public_key_of
+    load_request(data) -> Subject (PKCS#10, DER or PEM); make_request(key, name) -> bytes;
+    renewal(certificate) -> Subject; pkcs7_of(certificates, key=None) -> bytes; load_pkcs7(data)
+    x509_names: subject_name(CertificateAttributes) -> Name, attributes_of(certificate) -> the same,
+        key_identifier, authority_identifier
+    x509_chains: problem(certificates, now, crls=None) -> str | None (None: valid), order(...)
+    x509_crl: make_crl(issuer, key, [Revoked(serial, at, reason)], *, now, number), crl_bytes,
+        load_crl, distribution_points(certificate) -> [url]
+**pkcs12** — load_pkcs12(data, password) -> Contents(private_key, certificates, friendly_name);
+    pkcs12_of(key, certificates, password, *, name=None, legacy=False) -> bytes
 **covercrypt** — CoverCrypt over the optional package `cover-crypt`; keys and policies are bytes.
     available() -> bool; covercrypt_policy.to_v2(policy) -> bytes (takes V1, V2, specification ...)
     generate_master_keys(policy) -> MasterKeys(secret, public)

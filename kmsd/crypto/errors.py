@@ -66,3 +66,8 @@ def sizes(allowed: Collection[int]) -> str:
 def invalid_policy(what: str) -> KmipError:
     """Say what is wrong with a CoverCrypt policy or access policy; neither is a secret."""
     return KmipError(ResultReason.INVALID_ATTRIBUTE_VALUE, what)
+
+
+def invalid_certificate(what: str) -> KmipError:
+    """Say what is wrong with a certificate, its request or its extensions."""
+    return KmipError(ResultReason.INVALID_ATTRIBUTE_VALUE, f"certificate: {what}")

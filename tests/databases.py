@@ -53,7 +53,7 @@ class Server:
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="kmsd-test-", dir="/tmp"))
         self.port = free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+        self.process: subprocess.Popen[bytes] | None = None
         if os.getuid() == 0:
             shutil.chown(self.folder, self.account, pwd.getpwnam(self.account).pw_gid)
 
@@ -80,7 +80,7 @@ class Server:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(  # type: ignore[call-overload]
+            self.process = subprocess.Popen(  # type: ignore[call-overload]
                 self.command(), cwd=self.folder, stdout=log, stderr=log, **self._owner()
             )
         give_up = time.monotonic() + _START_SECONDS
@@ -90,16 +90,16 @@ class Server:
 
     def send(self, number: int) -> None:
         """Send the server a signal."""
-        assert self._process is not None
-        self._process.send_signal(number)
+        assert self.process is not None
+        self.process.send_signal(number)
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End the server and wait for it."""
-        if self._process is not None:
+        if self.process is not None:
             self.send(signal.SIGCONT)
             self.send(number)
-            self._process.wait(60)
-            self._process = None
+            self.process.wait(60)
+            self.process = None
 
     def remove(self) -> None:
         """End the server and delete its folder."""

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import msgspec
+
 from kmsd.kmip import structures
 from kmsd.kmip.attributes import Attributes, with_tags
 from kmsd.kmip.enums import CryptographicAlgorithm, KeyFormatType, NameType, ObjectType, State
@@ -49,4 +51,11 @@ def record(
         owner=owner,
         attributes=with_tags(Attributes(**(values | attributes)), frozenset(tags)),
         managed_object=managed_object or key(),
+    )
+
+
+def changed(found: Record, **attributes: Any) -> Record:
+    """Return `found` with other attributes."""
+    return msgspec.structs.replace(
+        found, attributes=msgspec.structs.replace(found.attributes, **attributes)
     )

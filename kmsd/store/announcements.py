@@ -32,21 +32,26 @@ class Announcements:
         self._forget = forget
         self._wake, self._alarm = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._thread: threading.Thread | None = None
+        self._stopped = False
 
     def start(self) -> None:
-        """Begin to listen, if that was not done before; never blocks."""
-        if self._thread is None:
+        """Begin to listen, unless `stop` came first; never blocks."""
+        if not self._stopped:
             self._thread = threading.Thread(target=self._run, name="kmsd-listen", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening."""
+        """Stop listening; never blocks."""
+        self._stopped = True
         os.close(self._alarm)
-        if self._thread is not None:
-            self._thread.join()
-        os.close(self._wake)
+        if self._thread is None:
+            os.close(self._wake)
 
     def _run(self) -> None:
+        self._listen_on()
+        os.close(self._wake)
+
+    def _listen_on(self) -> None:
         while not self._stopping(0.0):
             try:
                 connection = self._connect()

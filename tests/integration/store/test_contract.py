@@ -25,7 +25,7 @@ from kmsd.store.interfaces import (
 from kmsd.store.rows import OBJECT_BYTES
 from kmsd.store.sql import SqlStore
 from tests.reactor import ensureDeferred
-from tests.records import key, record
+from tests.records import changed, key, record
 
 GET = frozenset({"get"})
 
@@ -44,12 +44,6 @@ TEXTS = [
     "0",
     "sha256:0",
 ]
-
-
-def changed(found: Record, **attributes: object) -> Record:
-    return msgspec.structs.replace(
-        found, attributes=msgspec.structs.replace(found.attributes, **attributes)
-    )
 
 
 async def find(store: SqlStore, **query: object) -> list[str]:

@@ -1,4 +1,4 @@
-"""SQLite on disks that are full, read-only or damaged, and files that are not what they should be."""
+"""SQLite on disks that are full or read-only, and with files that are not what they should be."""
 
 import os
 import sqlite3
@@ -45,10 +45,14 @@ def opened(folder: Path) -> CachedStore:
 async def fill(store: CachedStore) -> list[str]:
     """Write until the disk is full; return the identifiers that were acknowledged."""
     done: list[str] = []
-    with pytest.raises(StoreFull, match="disk"):
+
+    async def write_on() -> None:
         for number in range(1000):
             await store.write(Insert(record(f"{number:04}", tags=("t",), managed_object=LARGE)))
             done.append(f"{number:04}")
+
+    with pytest.raises(StoreFull, match="disk"):
+        await write_on()
     return done
 
 

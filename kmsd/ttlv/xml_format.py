@@ -75,6 +75,12 @@ def _number(text: str) -> int:
     return int(text, 16) if text.lower().startswith("0x") else int(text)
 
 
+def _long(text: str) -> int:
+    """Read a number of 64 bits; as hex it is in two's complement."""
+    value = _number(text)
+    return value - (1 << 64) if 1 << 63 <= value < 1 << 64 else value
+
+
 def _integer(text: str) -> int | str:
     """Read an Integer, or the names of a mask's bits."""
     digits = text.removeprefix("-").lower()
@@ -95,7 +101,7 @@ def _boolean(text: str) -> bool:
 def _moment(unit: dt.timedelta) -> Callable[[str], int]:
     def read(text: str) -> int:
         if text.lower().startswith("0x") or text.isdecimal():
-            return _number(text)
+            return _long(text)
         moment = dt.datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=dt.UTC)
@@ -110,7 +116,7 @@ def _big_integer(text: str) -> int:
 
 _READERS: dict[ItemType, Callable[[str], Any]] = {
     ItemType.INTEGER: _integer,
-    ItemType.LONG_INTEGER: _number,
+    ItemType.LONG_INTEGER: _long,
     ItemType.BIG_INTEGER: _big_integer,
     ItemType.ENUMERATION: _enumeration,
     ItemType.BOOLEAN: _boolean,

@@ -56,9 +56,9 @@ async def import_(call: Call, request: Import) -> ImportResponse:
 
 
 def _settable(attributes: Attributes) -> Attributes:
-    """Drop what the exporting server knew and this one finds out for itself."""
+    """Drop what the exporting server knew and this one finds out for itself, system tags too."""
     return msgspec.structs.replace(
-        attributes,
+        making.without_system_tags(attributes),
         state=None,
         digest=(),
         initial_date=None,

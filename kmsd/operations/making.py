@@ -131,6 +131,16 @@ def user_tags(attributes: Attributes, call: Call) -> frozenset[str]:
     return tags
 
 
+def without_system_tags(attributes: Attributes) -> Attributes:
+    """Return attributes that a server gave out without the tags that it had added."""
+    try:
+        tags = attribute_rules.tags(attributes)
+    except (msgspec.MsgspecError, ValueError):  # told when the object is made
+        return attributes
+    system = {*SYSTEM_TAGS.values(), USER_KEY_TAG}
+    return attribute_rules.with_tags(attributes, tags - system) if tags & system else attributes
+
+
 def new_record(
     call: Call,
     unique_identifier: str,

@@ -19,10 +19,13 @@ from kmsd.operations import (
     get_attribute_list,
     get_attributes,
     import_,
+    keysets,
     locate,
     modify_attribute,
     query,
     register,
+    rekey,
+    rekey_key_pair,
     revoke,
     set_attribute,
 )
@@ -64,6 +67,18 @@ OPERATIONS: tuple[Row, ...] = (
         register.Register,
         register.RegisterResponse,
         register.register,
+        sets_placeholder=True,
+    ),
+    Row(
+        Operation.REKEY,
+        rekey.ReKey,
+        rekey.ReKeyResponse,
+        rekey.rekey,
+        Target(
+            permit=_permit(Operation.REKEY),
+            states_4=_ACTIVE_ONLY,
+            types=frozenset({ObjectType.SYMMETRIC_KEY}),
+        ),
         sets_placeholder=True,
     ),
     Row(
@@ -147,6 +162,18 @@ OPERATIONS: tuple[Row, ...] = (
     ),
     Row(Operation.QUERY, query.Query, query.QueryResponse, query.query),
     Row(
+        Operation.REKEY_KEY_PAIR,
+        rekey_key_pair.ReKeyKeyPair,
+        rekey_key_pair.ReKeyKeyPairResponse,
+        rekey_key_pair.rekey_key_pair,
+        Target(
+            permit=_permit(Operation.REKEY_KEY_PAIR),
+            types=frozenset({ObjectType.PRIVATE_KEY}),
+            field="private_key_unique_identifier",
+        ),
+        sets_placeholder=True,
+    ),
+    Row(
         Operation.DISCOVER_VERSIONS,
         discover_versions.DiscoverVersions,
         discover_versions.DiscoverVersionsResponse,
@@ -169,7 +196,7 @@ OPERATIONS: tuple[Row, ...] = (
         Operation.DECRYPT,
         decrypt.Decrypt,
         decrypt.DecryptResponse,
-        decrypt.decrypt,
+        keysets.trying_each(decrypt.decrypt),
         Target(
             permit=_reading(Operation.DECRYPT),
             states=PROCESSING,

@@ -10,6 +10,7 @@ from kmsd.kmip.enums import ResultReason, State
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.states import effective_state
 from kmsd.kmip.structures import Attribute, AttributeReference, Link
+from kmsd.operations import keysets
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import Record, Replace
 from kmsd.ttlv import Item, TtlvError
@@ -72,6 +73,8 @@ def check_modifiable(record: Record, field: str, call: Call) -> None:
 async def write(call: Call, record: Record, attributes: Attributes) -> None:
     """Store changed attributes, with what follows from them. Raises: StaleRecord, KmipError."""
     check_tags(attributes)
+    if attributes.rotate_name != record.attributes.rotate_name:
+        keysets.check_name(record.unique_identifier, attributes)
     changed = msgspec.structs.replace(attributes, last_change_date=call.now)
     changed = msgspec.structs.replace(changed, state=effective_state(changed, call.now))
     await call.store.write(Replace(msgspec.structs.replace(record, attributes=changed)))

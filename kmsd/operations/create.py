@@ -70,7 +70,7 @@ async def create(call: Call, request: Create) -> CreateResponse:
 
 def _made(call: Call, kind: ObjectType, attributes: Attributes) -> ManagedObject:
     if kind is ObjectType.SYMMETRIC_KEY:
-        return _symmetric_key(call, attributes)
+        return symmetric_key(call, attributes)
     if kind is ObjectType.SECRET_DATA:
         return _secret_data(call, attributes)
     raise KmipError(
@@ -79,7 +79,7 @@ def _made(call: Call, kind: ObjectType, attributes: Attributes) -> ManagedObject
     )
 
 
-def _symmetric_key(call: Call, attributes: Attributes) -> SymmetricKey:
+def symmetric_key(call: Call, attributes: Attributes) -> SymmetricKey:
     algorithm = attributes.cryptographic_algorithm
     if algorithm is None:
         raise KmipError(

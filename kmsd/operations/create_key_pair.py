@@ -1,11 +1,13 @@
 """Create Key Pair (KMIP 2.1 §6.1.9)."""
 
+from typing import NamedTuple
+
 import msgspec
 
 from kmsd.crypto import formats, generate
 from kmsd.kmip import attributes as attribute_rules
 from kmsd.kmip.attributes import Attributes
-from kmsd.kmip.enums import LinkType, ResultReason
+from kmsd.kmip.enums import LinkType, RecommendedCurve, ResultReason
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.objects import PrivateKey, PublicKey
 from kmsd.kmip.structures import CryptographicDomainParameters, Link, ProtectionStorageMasks
@@ -50,6 +52,8 @@ async def create_key_pair(call: Call, request: CreateKeyPair) -> CreateKeyPairRe
     private_uid = making.new_identifier(private.unique_identifier)
     asked = request.public_key_attributes and request.public_key_attributes.unique_identifier
     public_uid = making.new_identifier(asked or f"{private_uid}_pk")
+    if private.rotate_name is not None and not (public.rotate_name or "").endswith("_pk"):
+        public = msgspec.structs.replace(public, rotate_name=public_uid)
     records = await _pair(call, private_uid, public_uid, private, public)
     await call.store.write(*map(Insert, records))
     return CreateKeyPairResponse(
@@ -61,6 +65,50 @@ async def _pair(
     call: Call, private_uid: str, public_uid: str, private: Attributes, public: Attributes
 ) -> tuple[Record, Record]:
     """Generate the pair and return the records of its halves."""
+    pair = await generated(call, private, public)
+    record = making.new_record(
+        call,
+        private_uid,
+        pair.completed(private, LinkType.PUBLIC_KEY_LINK, public_uid),
+        pair.private_key,
+    )
+    wrapping_key = attribute_rules.vendor_value(private, "wrapping_key_id")
+    if wrapping_key is not None:
+        record = await wrapping.wrapped_record(call, record, wrapping_key.decode())
+    public = msgspec.structs.replace(public, sensitive=None)
+    public = attribute_rules.without_vendor(public, "wrapping_key_id")
+    return record, making.new_record(
+        call,
+        public_uid,
+        pair.completed(public, LinkType.PRIVATE_KEY_LINK, private_uid),
+        pair.public_key,
+    )
+
+
+class Pair(NamedTuple):
+    """A new key pair as objects, and its curve."""
+
+    private_key: PrivateKey
+    public_key: PublicKey
+    curve: RecommendedCurve | None
+
+    def completed(self, attributes: Attributes, link_type: LinkType, other: str) -> Attributes:
+        """Add the curve, and the link to the other half."""
+        link = Link(link_type=link_type, linked_object_identifier=other)
+        domain = attributes.cryptographic_domain_parameters
+        if self.curve is not None:
+            domain = CryptographicDomainParameters(recommended_curve=self.curve)
+        return msgspec.structs.replace(
+            attributes, link=(link, *attributes.link), cryptographic_domain_parameters=domain
+        )
+
+
+async def generated(call: Call, private: Attributes, public: Attributes) -> Pair:
+    """Make a key pair as the attributes of its halves say, off the reactor thread if that is slow.
+
+    Raises:
+        KmipError: the algorithm, length or curve is not to be had.
+    """
     algorithm = private.cryptographic_algorithm or public.cryptographic_algorithm
     if algorithm is None:
         raise KmipError(
@@ -73,36 +121,8 @@ async def _pair(
         key = await call.offload(generate.generate_pair, algorithm, bits, curve)
     else:
         key = generate.generate_pair(algorithm, bits, curve)
-    private_key = PrivateKey(key_block=formats.key_block(key))
-    public_key = PublicKey(key_block=formats.key_block(key.public_key()))
-    described = formats.describe(key)
-    record = making.new_record(
-        call,
-        private_uid,
-        _completed(private, described, LinkType.PUBLIC_KEY_LINK, public_uid),
-        private_key,
-    )
-    wrapping_key = attribute_rules.vendor_value(private, "wrapping_key_id")
-    if wrapping_key is not None:
-        record = await wrapping.wrapped_record(call, record, wrapping_key.decode())
-    public = msgspec.structs.replace(public, sensitive=None)
-    public = attribute_rules.without_vendor(public, "wrapping_key_id")
-    return record, making.new_record(
-        call,
-        public_uid,
-        _completed(public, described, LinkType.PRIVATE_KEY_LINK, private_uid),
-        public_key,
-    )
-
-
-def _completed(
-    attributes: Attributes, described: formats.Description, link_type: LinkType, other: str
-) -> Attributes:
-    """Add the curve, and the link to the other half."""
-    link = Link(link_type=link_type, linked_object_identifier=other)
-    domain = attributes.cryptographic_domain_parameters
-    if described.curve is not None:
-        domain = CryptographicDomainParameters(recommended_curve=described.curve)
-    return msgspec.structs.replace(
-        attributes, link=(link, *attributes.link), cryptographic_domain_parameters=domain
+    return Pair(
+        PrivateKey(key_block=formats.key_block(key, algorithm=algorithm)),
+        PublicKey(key_block=formats.key_block(key.public_key(), algorithm=algorithm)),
+        formats.describe(key).curve,
     )

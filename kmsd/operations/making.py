@@ -21,6 +21,7 @@ from kmsd.kmip.errors import KmipError
 from kmsd.kmip.objects import TYPES, ManagedObject, TransparentSymmetricKey, key_block, key_material
 from kmsd.kmip.states import effective_state
 from kmsd.kmip.structures import Digest
+from kmsd.operations import keysets
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import EVERYONE, Record
 from kmsd.ttlv import binary_format
@@ -62,7 +63,7 @@ def new_identifier(asked_for: str | None) -> str:
     """Return the identifier asked for, or a new UUID.
 
     Raises:
-        KmipError: it is too long, or would be taken for a list of tags.
+        KmipError: it is too long, or would be taken for a list of tags or a part of a key set.
     """
     if not asked_for:
         return str(uuid.uuid4())
@@ -71,6 +72,12 @@ def new_identifier(asked_for: str | None) -> str:
             ResultReason.INVALID_FIELD,
             f"a unique identifier has up to {IDENTIFIER_LENGTH} characters and does not begin"
             " with '['",
+        )
+    if keysets.is_reserved(asked_for):
+        raise KmipError(
+            ResultReason.INVALID_FIELD,
+            f"{asked_for} has the form of an identifier that Re-key gives to the keys of a set:"
+            " choose another",
         )
     return asked_for
 
@@ -152,6 +159,7 @@ def new_record(
 
     A 4.x client's object is born Active. Any other is Pre-Active until its Activation Date.
     """
+    keysets.check_name(unique_identifier, attributes)
     kind = TYPES[type(managed_object)]
     tags = user_tags(attributes, call) | {system_tag or SYSTEM_TAGS.get(kind, "")} - {""}
     complete = msgspec.structs.replace(

@@ -14,6 +14,7 @@ from kmsd.kmip.attributes import TAG
 from kmsd.kmip.enums import CryptographicUsageMask, ObjectType, Operation, ResultReason, State
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.states import GONE, PROTECTING, effective_state
+from kmsd.operations import keysets
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import EVERYONE, Query, Record
 
@@ -28,7 +29,8 @@ class Target:
     `permit` are the grants any one of which suffices (an owner needs none). `states` are those of
     KMIP and `states_4` those of the product's 4.x where they differ; None allows all. `several` is
     for operations that act on every object a list of tags selects. `field` is the request's field
-    that names the object. `optional` lets a request name none.
+    that names the object. `optional` lets a request name none. `exact` takes an identifier for that
+    one object, never for a key set.
     """
 
     permit: frozenset[str]
@@ -40,6 +42,7 @@ class Target:
     several: bool = False
     field: str = "unique_identifier"
     optional: bool = False
+    exact: bool = False
 
 
 def grant_name(operation: Operation) -> str:
@@ -63,7 +66,7 @@ async def find(call: Call, operation: Operation, target: Target, named: str) -> 
     """
     candidates = [
         record
-        for record in await _candidates(call, named)
+        for record in await _candidates(call, operation, target, named)
         if permitted(record, call.caller.name, target.permit)
     ]
     if not candidates:
@@ -71,6 +74,10 @@ async def find(call: Call, operation: Operation, target: Target, named: str) -> 
     if len(candidates) > 1:
         candidates = _usable(call, target, candidates) or candidates
     if len(candidates) > 1 and not target.several:
+        candidates = keysets.succession(operation, candidates)
+    if len(candidates) > 1 and not target.several:
+        if operation in keysets.PROCESSES and keysets.is_one_set(candidates):
+            return _checked(call, operation, target, candidates)
         if call.generation > 4:  # noqa: PLR2004 (the product's generations)
             raise KmipError(
                 ResultReason.INVALID_FIELD,
@@ -80,6 +87,28 @@ async def find(call: Call, operation: Operation, target: Target, named: str) -> 
     if not target.several:
         check(call, operation, target, candidates[0])
     return tuple(candidates)
+
+
+def _checked(
+    call: Call, operation: Operation, target: Target, candidates: list[Record]
+) -> tuple[Record, ...]:
+    """Keep those of several keys, to be tried one after the other, that may be used.
+
+    Raises:
+        KmipError: none may; what is wrong with the first one.
+    """
+    first_error: KmipError | None = None
+    usable = []
+    for record in candidates:
+        try:
+            check(call, operation, target, record)
+        except KmipError as error:
+            first_error = first_error or error
+        else:
+            usable.append(record)
+    if first_error is not None and not usable:
+        raise first_error
+    return tuple(usable)
 
 
 def check(call: Call, operation: Operation, target: Target, record: Record) -> None:
@@ -103,11 +132,15 @@ def _states(call: Call, target: Target) -> frozenset[State] | None:
     return target.states_4 if call.generation == 4 and target.states_4 else target.states  # noqa: PLR2004
 
 
-async def _candidates(call: Call, named: str) -> Sequence[Record]:
+async def _candidates(
+    call: Call, operation: Operation, target: Target, named: str
+) -> Sequence[Record]:
     """Return the objects under a name, whoever may see them; tags select among one's own."""
     if not named.startswith("["):
         record = await call.store.get(named)
-        return () if record is None else (record,)
+        if target.exact or (record is not None and record.attributes.rotate_latest is not False):
+            return () if record is None else (record,)
+        return await keysets.members(call, operation, named, record)
     wanted = parse_tags(named)
     query = Query(
         accessible_to=call.caller.name,

@@ -1,4 +1,4 @@
-"""Wrapping and unwrapping of key blocks by other keys of the store. Source: KMIP 2.1 §3.3, §7.18."""
+"""Wrapping and unwrapping of keys by other keys of the store. Source: KMIP 2.1 §3.3, §7.18."""
 
 import dataclasses
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 from cryptography import x509
 
-from kmsd.crypto import formats, keywrap
+from kmsd.crypto import formats
+from kmsd.crypto import wrapping as cipher
 from kmsd.kmip.attributes import Attributes, vendor_value
 from kmsd.kmip.enums import (
     CryptographicUsageMask,
     EncodingOption,
-    KeyFormatType,
     LinkType,
     ObjectType,
     Operation,
@@ -24,24 +24,21 @@ from kmsd.kmip.objects import (
     KeyBlock,
     KeyValue,
     ManagedObject,
-    TransparentECPrivateKey,
-    TransparentECPublicKey,
-    TransparentSymmetricKey,
     key_block,
     key_material,
 )
 from kmsd.kmip.states import PROCESSING, PROTECTING
 from kmsd.kmip.structures import (
+    CryptographicParameters,
     EncryptionKeyInformation,
     KeyWrappingData,
     KeyWrappingSpecification,
     Link,
 )
+from kmsd.operations import wrapped_form
 from kmsd.operations.call import Call
 from kmsd.operations.target import Target, find
 from kmsd.store.interfaces import Record
-from kmsd.ttlv import TtlvError, binary_format
-from kmsd.ttlv.schema import dump, load
 
 _WRAPPING_KEY = Target(
     permit=frozenset({"encrypt", "get"}),
@@ -54,7 +51,17 @@ _UNWRAPPING_KEY = Target(
     states=PROCESSING,
     usage=CryptographicUsageMask.UNWRAP_KEY,
     not_found=ResultReason.WRAPPING_OBJECT_NOT_FOUND,
+    exact=True,
 )
+
+
+@dataclasses.dataclass(frozen=True)
+class Replacement:
+    """A wrapping key that is replaced: what unwraps the old, wraps anew, and is named for it."""
+
+    unwraps: Record
+    wraps: Record
+    unique_identifier: str
 
 
 def by_key(unique_identifier: str) -> KeyWrappingSpecification:
@@ -70,6 +77,31 @@ def is_wrapped(managed_object: ManagedObject | None) -> bool:
     """Tell whether an object's key is wrapped."""
     block = key_block(managed_object)
     return block is not None and block.key_wrapping_data is not None
+
+
+def wrapping_key(record: Record) -> str | None:
+    """Return the identifier of the key that wraps an object; None if none of ours does."""
+    block = key_block(record.managed_object)
+    data = block.key_wrapping_data if block else None
+    information = data.encryption_key_information if data else None
+    return information.unique_identifier if information else None
+
+
+def specification(record: Record) -> KeyWrappingSpecification | None:
+    """Return how an object is wrapped, to wrap another in the same way; None if it is not.
+
+    Raises:
+        KmipError: it was wrapped outside.
+    """
+    block = key_block(record.managed_object)
+    data = block.key_wrapping_data if block else None
+    if data is None:
+        return None
+    return KeyWrappingSpecification(
+        wrapping_method=data.wrapping_method,
+        encryption_key_information=_information_of(data),
+        encoding_option=data.encoding_option,
+    )
 
 
 async def wrap(
@@ -88,30 +120,32 @@ async def wrap(
             "only a key that is in clear can be wrapped: this object has none, or is wrapped",
         )
     information = _key_information(specification)
-    parameters = information.cryptographic_parameters
-    wrapping = await _wrapping_record(call, information.unique_identifier)
+    named, record = await _wrapping_record(call, information.unique_identifier)
+    information = msgspec.structs.replace(information, unique_identifier=named)
     encoding = specification.encoding_option or EncodingOption.NO_ENCODING
     aad = specification.attribute_name[0].encode() if specification.attribute_name else b""
-    wrapped = keywrap.wrap(
-        await _protecting_key(call, wrapping),
-        _plain(block, encoding),
-        parameters,
-        aad=aad,
-        generation=call.generation,
-        random=call.services.random,
+    wrapped = await _wrap(
+        call,
+        record,
+        wrapped_form.plain(block, encoding, call.generation),
+        information.cryptographic_parameters,
+        aad,
     )
     data = KeyWrappingData(
         wrapping_method=specification.wrapping_method,
         encryption_key_information=information,
         encoding_option=specification.encoding_option,
     )
+    return _with_block(managed_object, _wrapped_block(block, wrapped, data))
+
+
+def _wrapped_block(block: KeyBlock, wrapped: bytes, data: KeyWrappingData) -> KeyBlock:
+    """Put wrapped bytes in: as key material, or with TTLV Encoding as the whole key value."""
     attributes = block.key_value.attributes if isinstance(block.key_value, KeyValue) else None
     value: KeyValue | bytes = wrapped
-    if encoding is EncodingOption.NO_ENCODING:
+    if data.encoding_option is not EncodingOption.TTLV_ENCODING:
         value = KeyValue(key_material=wrapped, attributes=attributes)
-    return _with_block(
-        managed_object, msgspec.structs.replace(block, key_value=value, key_wrapping_data=data)
-    )
+    return msgspec.structs.replace(block, key_value=value, key_wrapping_data=data)
 
 
 async def clear(call: Call, record: Record) -> ManagedObject:
@@ -142,22 +176,85 @@ async def unwrap(
     data = block.key_wrapping_data if block else None
     if block is None or data is None:
         raise KmipError(ResultReason.INVALID_OBJECT_TYPE, "the key is not wrapped")
-    information = data.encryption_key_information
-    if information is None or data.wrapping_method is not WrappingMethod.ENCRYPT:
+    information = _information_of(data)
+    record = await _unwrapping_record(call, information.unique_identifier)
+    unwrapped = await _unwrap(call, record, block, attributes)
+    clear_block = wrapped_form.restored(block, unwrapped, attributes, data.encoding_option)
+    return _with_block(managed_object, clear_block)
+
+
+async def wrapped_record(call: Call, record: Record, wrapping_key: str) -> Record:
+    """Return a new object's record with its key wrapped by `wrapping_key`, and linked to it."""
+    return await wrapped_as(call, record, by_key(wrapping_key))
+
+
+async def wrapped_as(
+    call: Call, record: Record, specification: KeyWrappingSpecification
+) -> Record:
+    """Return a record with its key wrapped as the specification says, and linked to what wraps it.
+
+    Raises:
+        KmipError: the key would wrap itself, or as `wrap`.
+    """
+    if _key_information(specification).unique_identifier == record.unique_identifier:
+        raise KmipError(ResultReason.INVALID_ATTRIBUTE_VALUE, "a key cannot wrap itself")
+    if record.managed_object is None:
+        return record
+    wrapped = msgspec.structs.replace(
+        record, managed_object=await wrap(call, record.managed_object, specification)
+    )
+    uid = wrapping_key(wrapped) or ""
+    return msgspec.structs.replace(wrapped, attributes=_linked_to(record.attributes, uid))
+
+
+async def rewrapped(call: Call, record: Record, replacement: Replacement) -> Record:
+    """Return a record whose key is wrapped by the replacement of the key that wraps it.
+
+    The caller needs no right to this object: it only keeps up with its wrapping key.
+
+    Raises:
+        KmipError: it cannot be unwrapped.
+    """
+    block = key_block(record.managed_object)
+    data = block.key_wrapping_data if block else None
+    assert record.managed_object is not None  # noqa: S101 (`is_wrapped` was asked before)
+    assert block is not None  # noqa: S101
+    assert data is not None  # noqa: S101
+    parameters = _information_of(data).cryptographic_parameters
+    aad = vendor_value(record.attributes, "aad") or b""
+    unwrapped = await _unwrap(call, replacement.unwraps, block, record.attributes)
+    wrapped = await _wrap(call, replacement.wraps, unwrapped, parameters, aad)
+    uid = replacement.unique_identifier
+    information = EncryptionKeyInformation(
+        unique_identifier=uid, cryptographic_parameters=parameters
+    )
+    data = msgspec.structs.replace(data, encryption_key_information=information)
+    return msgspec.structs.replace(
+        record,
+        managed_object=_with_block(record.managed_object, _wrapped_block(block, wrapped, data)),
+        attributes=msgspec.structs.replace(
+            _linked_to(record.attributes, uid), last_change_date=call.now
+        ),
+    )
+
+
+def _linked_to(attributes: Attributes, wrapping_key: str) -> Attributes:
+    """Set the one link to the key that wraps the object, in its place among the others."""
+    link = Link(link_type=LinkType.WRAPPING_KEY_LINK, linked_object_identifier=wrapping_key)
+    links = [link if each.link_type is link.link_type else each for each in attributes.link]
+    if link not in links:
+        links.append(link)
+    return msgspec.structs.replace(attributes, link=tuple(links))
+
+
+def _information_of(data: KeyWrappingData) -> EncryptionKeyInformation:
+    """Return which key of this server wraps an object. Raises: KmipError when none does."""
+    if data.encryption_key_information is None or data.wrapping_method is not WrappingMethod.ENCRYPT:
         raise KmipError(
             ResultReason.WRAPPING_OBJECT_NOT_FOUND,
             "the key was wrapped outside: its wrapping data name no key of this server",
         )
-    record = await _unwrapping_record(call, information.unique_identifier)
-    wrapped = key_material(block)
-    plain = keywrap.unwrap(
-        await _processing_key(call, record),
-        wrapped if isinstance(wrapped, bytes) else b"",
-        information.cryptographic_parameters,
-        aad=vendor_value(attributes, "aad") or b"",
-        generation=call.generation,
-    )
-    return _with_block(managed_object, _restored(block, plain, attributes, data))
+    return data.encryption_key_information
 
 
 def _key_information(specification: KeyWrappingSpecification) -> EncryptionKeyInformation:
@@ -175,13 +272,52 @@ def _key_information(specification: KeyWrappingSpecification) -> EncryptionKeyIn
     return specification.encryption_key_information
 
 
-async def _wrapping_record(call: Call, named: str) -> Record:
-    """Find a wrapping key; a private one stands for its public half."""
-    (record,) = await find(call, Operation.ENCRYPT, _WRAPPING_KEY, named)
+async def _wrap(
+    call: Call,
+    record: Record,
+    plain: bytes,
+    parameters: CryptographicParameters | None,
+    aad: bytes,
+) -> bytes:
+    """Wrap bytes under the key of a record."""
+    return cipher.wrap(
+        await _protecting_key(call, record),
+        plain,
+        parameters,
+        aad=aad,
+        generation=call.generation,
+        random=call.services.random,
+    )
+
+
+async def _unwrap(call: Call, record: Record, block: KeyBlock, attributes: Attributes) -> bytes:
+    """Unwrap the bytes of a key block with the key of a record."""
+    wrapped = key_material(block)
+    data = block.key_wrapping_data
+    information = data.encryption_key_information if data else None
+    key = await _processing_key(call, record)
+
+    def work() -> bytes:
+        return cipher.unwrap(
+            key,
+            wrapped if isinstance(wrapped, bytes) else b"",
+            information.cryptographic_parameters if information else None,
+            aad=vendor_value(attributes, "aad") or b"",
+            generation=call.generation,
+        )
+
+    return work() if isinstance(key, bytes) else await call.offload(work)
+
+
+async def _wrapping_record(call: Call, named: str) -> tuple[str, Record]:
+    """Find the wrapping key under a name, and its identifier; a private key's public half wraps."""
+    either_half = dataclasses.replace(_WRAPPING_KEY, usage=None)
+    (record,) = await find(call, Operation.ENCRYPT, either_half, named)
+    found = wraps = record.unique_identifier
     if record.attributes.object_type is ObjectType.PRIVATE_KEY:
-        public = _linked(record, LinkType.PUBLIC_KEY_LINK)
-        (record,) = await find(call, Operation.ENCRYPT, _WRAPPING_KEY, public)
-    return record
+        wraps = _linked(record, LinkType.PUBLIC_KEY_LINK)
+    (record,) = await find(call, Operation.ENCRYPT, _WRAPPING_KEY, wraps)
+    return found, record
 
 
 async def _unwrapping_record(call: Call, named: str) -> Record:
@@ -237,74 +373,5 @@ def _block(managed_object: ManagedObject) -> KeyBlock:
     return block
 
 
-def _plain(block: KeyBlock, encoding: EncodingOption) -> bytes:
-    """Return what is wrapped: the key alone, or the whole Key Value as binary TTLV."""
-    if encoding is EncodingOption.TTLV_ENCODING and isinstance(block.key_value, KeyValue):
-        return binary_format.encode(dump(block.key_value))
-    material = key_material(block)
-    if isinstance(material, TransparentSymmetricKey):
-        return material.key
-    if block.cryptographic_algorithm is None or isinstance(material, bytes):
-        return material if isinstance(material, bytes) else b""
-    if isinstance(material, TransparentECPublicKey):
-        return material.q_string
-    return formats.wrapped_form(formats.load_private(block, trusted=True))
-
-
-def _restored(
-    block: KeyBlock, plain: bytes, attributes: Attributes, data: KeyWrappingData
-) -> KeyBlock:
-    """Return the key block in clear, made of what was unwrapped."""
-    if data.encoding_option is EncodingOption.TTLV_ENCODING:
-        try:
-            key_value = load(KeyValue, binary_format.decode(plain))
-        except TtlvError:
-            raise KmipError(
-                ResultReason.ENCODING_OPTION_ERROR, "what was unwrapped is not a Key Value"
-            ) from None
-        values = {"key_format_type": block.key_format_type, "key_value": key_value}
-        KeyBlock.adjust(values)
-        return msgspec.structs.replace(block, key_value=values["key_value"], key_wrapping_data=None)
-    key_format, material = _material(block.key_format_type, plain, attributes)
-    kept = block.key_value.attributes if isinstance(block.key_value, KeyValue) else None
-    return msgspec.structs.replace(
-        block,
-        key_format_type=key_format,
-        key_value=KeyValue(key_material=material, attributes=kept),
-        key_wrapping_data=None,
-    )
-
-
-def _material(key_format: KeyFormatType, plain: bytes, attributes: Attributes) -> tuple[Any, Any]:
-    """Return the format and material that bytes wrapped without encoding stand for."""
-    domain = attributes.cryptographic_domain_parameters
-    curve = domain.recommended_curve if domain else None
-    if key_format is KeyFormatType.TRANSPARENT_SYMMETRIC_KEY:
-        return key_format, TransparentSymmetricKey(key=plain)
-    if key_format is KeyFormatType.TRANSPARENT_RSA_PRIVATE_KEY:
-        return KeyFormatType.PKCS1, plain
-    if key_format is KeyFormatType.TRANSPARENT_EC_PRIVATE_KEY and curve is not None:
-        return key_format, TransparentECPrivateKey(
-            recommended_curve=curve, d=int.from_bytes(plain, "big")
-        )
-    if key_format is KeyFormatType.TRANSPARENT_EC_PUBLIC_KEY and curve is not None:
-        return key_format, TransparentECPublicKey(recommended_curve=curve, q_string=plain)
-    return key_format, plain
-
-
 def _with_block(managed_object: ManagedObject, block: KeyBlock) -> ManagedObject:
     return msgspec.structs.replace(managed_object, key_block=block)
-
-
-async def wrapped_record(call: Call, record: Record, wrapping_key: str) -> Record:
-    """Return a new object's record with its key wrapped by `wrapping_key`, and linked to it."""
-    if wrapping_key == record.unique_identifier:
-        raise KmipError(ResultReason.INVALID_ATTRIBUTE_VALUE, "a key cannot wrap itself")
-    if record.managed_object is None:
-        return record
-    link = Link(link_type=LinkType.WRAPPING_KEY_LINK, linked_object_identifier=wrapping_key)
-    return msgspec.structs.replace(
-        record,
-        managed_object=await wrap(call, record.managed_object, by_key(wrapping_key)),
-        attributes=msgspec.structs.replace(record.attributes, link=(*record.attributes.link, link)),
-    )

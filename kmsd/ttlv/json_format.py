@@ -55,6 +55,9 @@ class _Branch(msgspec.Struct, gc=False):
     value: list[Any]
 
 
+_LONG_INTERVALS = frozenset({"RotateInterval", "RotateOffset"})
+"""What the product's JSON has as long integers, and KMIP as intervals."""
+
 _decoder = msgspec.json.Decoder(_Node)
 _encoder = msgspec.json.Encoder()
 
@@ -204,9 +207,12 @@ def encode(item: Item, spelling: Spelling) -> bytes:
 
 def _node(item: Item, spelling: Spelling) -> _Leaf | _Branch:
     if item.type is not ItemType.STRUCTURE:
-        writer = _WRITERS.get(item.type)
+        item_type = item.type
+        if item_type is ItemType.INTERVAL and item.tag in _LONG_INTERVALS:
+            item_type = ItemType.LONG_INTEGER
+        writer = _WRITERS.get(item_type)
         value = writer(item.value, spelling) if writer else item.value
-        return _Leaf(item.tag, item.type.wire_name, value)
+        return _Leaf(item.tag, item_type.wire_name, value)
     children = [_node(child, spelling) for child in item.children]
     if spelling is Spelling.V4:
         return _Leaf(item.tag, item.type.wire_name, children)

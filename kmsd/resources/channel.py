@@ -41,7 +41,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     `roomy_body_bytes` holds for the routes that carry keys and data, `body_bytes` for the rest.
     `held_body_bytes` is for the bodies of all connections together: they are in memory before
-    anybody knows who sends them. A body must come with `body_bytes_per_second` in every stretch of
+    anybody knows who sends them. One body always has room. A body must come with `body_bytes_per_second` in every stretch of
     `body_grace_seconds`.
     """
 
@@ -305,7 +305,7 @@ class Channel(http.HTTPChannel):
         self.site.held_body_bytes += count
         if self._body_received > self._body_limit:
             return self._refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        if self.site.held_body_bytes > self._limits.held_body_bytes:
+        if self.site.held_body_bytes > max(self._limits.held_body_bytes, self._body_limit):
             return self._refused(HTTPStatus.SERVICE_UNAVAILABLE)
         return True
 

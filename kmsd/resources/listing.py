@@ -57,10 +57,12 @@ async def listing(exchange: Exchange, page: Page, row: Row) -> Answer | None:
         await outlet.write(b"," + _rows(second, row))
         async for records in pages:
             await outlet.write(b"," + _rows(records, row))
+            if outlet.gone:
+                return None
         await outlet.write(b"]")
     except StoreError as error:
         _log.warn("a list was cut off: {error}", error=error)
-        outlet.abort()
+        await outlet.abort()
     finally:
         outlet.close()
     return None
@@ -100,8 +102,9 @@ class _Outlet:
 
     def __init__(self, request: Request) -> None:
         """Start the answer."""
+        self.gone = False
         self._request = request
-        self._gone = False
+        self._end: Deferred[None] = Deferred()
         self._open: Deferred[None] | None = None
         request.notifyFinish().addErrback(self._lost)
         request.setHeader(b"Content-Type", JSON)
@@ -111,22 +114,24 @@ class _Outlet:
         """Write, once the client has taken what was written before; nothing if it has gone."""
         if self._open is not None:
             await self._open
-        if not self._gone:
+        if not self.gone:
             self._request.write(data)
 
     def close(self) -> None:
         """Let the request finish."""
-        if not self._gone:
+        if not self.gone:
             self._request.unregisterProducer()
 
-    def abort(self) -> None:
+    async def abort(self) -> None:
         """Cut the connection, so that nobody takes half a list for a whole one."""
-        if not self._gone:
+        if not self.gone:
             transport: Any = self._request.transport
             transport.abortConnection()
+            await self._end
 
     def _lost(self, _reason: object) -> None:
-        self._gone = True
+        self.gone = True
+        self._end.callback(None)
         self.resumeProducing()
 
     def pauseProducing(self) -> None:  # noqa: N802 (the interface's name)
@@ -141,6 +146,4 @@ class _Outlet:
             waiting.callback(None)
 
     def stopProducing(self) -> None:  # noqa: N802 (the interface's name)
-        """Go on, into the void: the client has gone."""
-        self._gone = True
-        self.resumeProducing()
+        """Do nothing: the request tells when the client has gone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import os
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -161,7 +162,9 @@ class RequestEvidence:
     def address(self) -> str:
         """The transport's peer; X-Forwarded-For and its kin are hearsay."""
         client = self._request.getClientAddress()
-        return str(getattr(client, "host", None) or getattr(client, "name", None) or "")
+        host: str = getattr(client, "host", "")
+        name: bytes | None = getattr(client, "name", None)
+        return host or (os.fsdecode(name) if name else "")
 
     @property
     def authorization(self) -> str | None:

@@ -17,6 +17,7 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.defer import Deferred, gatherResults, succeed
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 from twisted.web.http import datetimeToString
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from typing_extensions import override
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from twisted.internet.interfaces import IAddress, IReactorTime
-    from twisted.python.failure import Failure
 
     from kmsd.resources import RootResource
 
@@ -81,7 +81,11 @@ class KmsdRequest(Request):
         self.prepath = []
         self.postpath = [unquote_to_bytes(part) for part in self.path[1:].split(b"/")]
         self.setHeader(b"Date", datetimeToString())
-        body = self.site.resource.render(self)
+        try:
+            body = self.site.resource.render(self)
+        except Exception:  # noqa: BLE001 (a bug; Klein catches those of handlers)
+            self.processingFailed(Failure())
+            return
         if body is not NOT_DONE_YET:
             self.write(body)
             self.finish()

@@ -25,7 +25,7 @@ from kmsd.operations import call
 from kmsd.operations.engine import Engine
 from kmsd.resources import root_resource
 from kmsd.resources.route import Services, one_store
-from kmsd.resources.site import make_site
+from kmsd.resources.site import KmsdSite, make_site
 from kmsd.store import Database, open_store
 
 CLOCK: Any = reactor
@@ -84,6 +84,7 @@ class Served:
     url: str
     store: Any
     services: Services
+    site: KmsdSite
 
     async def ask(
         self,
@@ -152,7 +153,7 @@ def serving(
     )
     site = make_site(root_resource(services))
     port = blockon(serverFromString(reactor, "tcp:0:interface=127.0.0.1").listen(site))
-    yield Served(f"http://127.0.0.1:{port.getHost().port}", store, services)
+    yield Served(f"http://127.0.0.1:{port.getHost().port}", store, services, site)
     blockon(port.stopListening())
     blockon(site.drain(5))
     blockon(ensureDeferred(store.close()))

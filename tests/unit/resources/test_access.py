@@ -6,14 +6,19 @@
 from __future__ import annotations
 
 import json
+import socket
+import struct
 from typing import Any
 
 import pytest
 import pytest_twisted
+from twisted.internet.threads import deferToThread
+from twisted.logger import LogLevel, capturedLogs
 
 from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
 from kmsd.resources.access import GRANTABLE, read_access
+from kmsd.store.interfaces import Remove
 
 
 @pytest_twisted.ensureDeferred
@@ -249,6 +254,51 @@ async def test_a_list_of_several_pages_arrives_whole(
         assert uids == sorted(uids)
     part = (await served.ask("GET", "/access/owned?limit=5&offset=1")).json
     assert [row["object_id"] for row in part] == uids[1:6]
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_client_that_leaves_in_the_middle_of_a_list_is_no_trouble(
+    served: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kmsd.resources.listing.PAGE", 1)
+    for _ in range(20):
+        await served.create()
+
+    def leave() -> None:
+        with socket.create_connection(("127.0.0.1", int(served.url.rpartition(":")[2]))) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            sock.sendall(
+                b"GET /access/owned HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer owner\r\n\r\n"
+            )
+            assert sock.recv(10) == b"HTTP/1.1 2"
+
+    with capturedLogs() as logs:
+        await deferToThread(leave)
+        await served.site.resource.in_flight.when_idle()
+        assert len((await served.ask("GET", "/access/owned")).json) == 20
+    assert [event for event in logs if event["log_level"] >= LogLevel.warn] == []
+
+
+# What may happen in between
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_object_that_goes_while_it_is_granted_looks_foreign(served: Any) -> None:
+    uid = await served.create()
+    store = served.store
+    found = store.get
+
+    async def get_and_remove(unique_identifier: str) -> Any:
+        record = await found(unique_identifier)
+        await store.write(Remove(unique_identifier, record.version))
+        return record
+
+    store.get = get_and_remove
+    reply = await served.grant(uid, "guest", "get")
+    assert (reply.status, reply.text) == (
+        401,
+        f"Access denied: Object with uid `{uid}` is not owned by owner `owner`",
+    )
 
 
 # The right to create

@@ -41,8 +41,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     `roomy_body_bytes` holds for the routes that carry keys and data, `body_bytes` for the rest.
     `held_body_bytes` is for the bodies of all connections together: they are in memory before
-    anybody knows who sends them. One body always has room. A body must come with `body_bytes_per_second` in every stretch of
-    `body_grace_seconds`.
+    anybody knows who sends them (one always has room). A body must come with
+    `body_bytes_per_second` in every stretch of `body_grace_seconds`.
     """
 
     roomy_body_bytes: int = 16 << 20

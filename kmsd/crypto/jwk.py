@@ -142,8 +142,8 @@ def _load_rsa(jwk: Mapping[str, Any]) -> Key:
         modulus=n, public_exponent=e, private_exponent=d, p=p, q=q,
         prime_exponent_p=dp, prime_exponent_q=dq, crt_coefficient=qi,
     )
-    loaded = load_transparent(private, Format.TRANSPARENT_RSA_PRIVATE_KEY)
-    return loaded
+    key: Key = load_transparent(private, Format.TRANSPARENT_RSA_PRIVATE_KEY)
+    return key
 
 
 _LOADERS: dict[str, Callable[[Mapping[str, Any]], Key | bytes]] = {

@@ -21,7 +21,7 @@ from werkzeug.exceptions import HTTPException
 from kmsd.identity import AuthenticationFailed
 from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
-from kmsd.resources import access, health, kmip, kmip_messages
+from kmsd.resources import access, access_lists, health, kmip, kmip_messages
 from kmsd.resources.headers import PREFLIGHT, request_id_of, set_common
 from kmsd.resources.route import (
     TEXT,
@@ -44,7 +44,13 @@ if TYPE_CHECKING:
 
     from kmsd.operations.call import Caller
 
-ROUTES: tuple[Route, ...] = (*kmip.ROUTES, *kmip_messages.ROUTES, *access.ROUTES, *health.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *kmip.ROUTES,
+    *kmip_messages.ROUTES,
+    *access.ROUTES,
+    *access_lists.ROUTES,
+    *health.ROUTES,
+)
 """Every route there is."""
 
 STATUS = {

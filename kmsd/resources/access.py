@@ -1,125 +1,95 @@
-"""Who may do what with an object: the routes of both generations of clients.
+"""Who may do what with an object: granting, revoking and listing, for both generations of clients.
 
-4.1 to 4.3 know `/objects/…` and `/accesses/{id}` with PascalCase operations, 4.4 and later
-`/access/…` with lower-case ones; both read and write the same grants. Only the owner of an object
-may grant, revoke and list; whether an object exists is nobody else's business, so an unknown one
-is refused in the same words as a foreign one.
+4.1 to 4.3 know `/accesses/{id}` with PascalCase operations, 4.4 and later `/access/…` with
+lower-case ones; both read and write the same grants. Only the owner of an object may grant, revoke
+and list; whether an object exists is nobody else's business, so an unknown one is refused in the
+same words as a foreign one.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+import time
+from typing import TYPE_CHECKING
 
-import msgspec
+from twisted.logger import Logger
 
-from kmsd.kmip.enums import Operation, ResultReason
+from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
-from kmsd.kmip.states import effective_state
-from kmsd.operations import OPERATIONS
-from kmsd.resources.listing import listing
-from kmsd.resources.plain_json import plain_attributes
+from kmsd.resources.access_request import Access, names, read_access
+from kmsd.resources.headers import request_id_of
 from kmsd.resources.route import Answer, Exchange, Route, Who, json_answer
-from kmsd.store.interfaces import EVERYONE, NoSuchObject
+from kmsd.store.interfaces import EVERYONE, NoSuchObject, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from kmsd.store.interfaces import IStore, Record
 
-_PRODUCT = (
-    "Create", "Certify", "Decrypt", "DeriveKey", "Destroy", "Encrypt", "Export", "Get",
-    "GetAttributes", "Hash", "Import", "Locate", "Mac", "Revoke", "Rekey", "Sign",
-    "SignatureVerify", "Validate", "SetAttribute", "ModifyAttribute", "AddAttribute",
-    "DeleteAttribute", "Activate",
-)  # fmt: skip
-
-
-def _grantable() -> dict[str, str]:
-    """Return what may be granted: the product's list, then what else operations ask for."""
-    asked = {name for row in OPERATIONS if row.target for name in row.target.permit}
-    ours = {operation.wire_name.lower(): operation.wire_name for operation in Operation}
-    names = {name.lower(): name for name in _PRODUCT}
-    return names | {name: ours[name] for name in sorted(asked - names.keys())}
-
-
-GRANTABLE: Final = _grantable()
-"""Stored name of an operation → its old spelling, in the order in which lists show them."""
-
 CREATE = "create"
-USER_CHARACTERS = 255
 EVERYTHING = "*"
 """The identifier under which the right to create, which is tied to no object, is kept."""
 
-
-class AccessBody(msgspec.Struct, frozen=True):
-    """A request to grant or revoke; up to 4.11.2 clients name a single `operation_type`."""
-
-    user_id: str
-    unique_identifier: str | int | None = None
-    operation_types: tuple[str, ...] | None = None
-    operation_type: str | None = None
-
-
-class Access(msgspec.Struct, frozen=True):
-    """The same, checked: lower-case operations of `GRANTABLE`."""
-
-    unique_identifier: str | None
-    user_id: str
-    operations: frozenset[str]
-
-
-_read_body = msgspec.json.Decoder(AccessBody).decode
-
-
-def read_access(body: bytes) -> Access:
-    """Return what `body` asks for.
-
-    Raises:
-        KmipError: INVALID_MESSAGE, it is not a request to grant or revoke.
-    """
-    try:
-        asked = _read_body(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise KmipError(ResultReason.INVALID_MESSAGE, str(error)) from None
-    user, uid = asked.user_id, asked.unique_identifier
-    if not user.isprintable() or not 0 < len(user) <= USER_CHARACTERS:
-        raise KmipError(ResultReason.INVALID_MESSAGE, "user_id cannot be the name of a user")
-    given = asked.operation_types
-    if given is None:
-        given = () if asked.operation_type is None else (asked.operation_type,)
-    return Access(None if uid is None else str(uid), user, _operations(given))
-
-
-def _operations(given: Iterable[str]) -> frozenset[str]:
-    operations = frozenset(name.lower() for name in given)
-    unknown = sorted(operations - GRANTABLE.keys())
-    if unknown or not operations:
-        wrong = f"unknown operation {unknown[0][:64]!r}" if unknown else "no operation given"
-        raise KmipError(
-            ResultReason.INVALID_MESSAGE, f"{wrong}; possible are: {', '.join(GRANTABLE)}"
-        )
-    return operations
+_audit = Logger(namespace="kmsd.audit")
 
 
 async def grant(exchange: Exchange, **_path: str) -> Answer:
     """Let another user, or everyone, do something with an object of the caller's."""
-    access = read_access(exchange.body)
-    store = await exchange.store()
-    for uid, operations in await _permitted(exchange, store, access, "grant"):
-        try:
-            await store.grant(uid, access.user_id, operations)
-        except NoSuchObject:  # it has gone since
-            raise _not_owned(exchange, uid) from None
-    return json_answer({"success": f"Access for {access.user_id} successfully added"})
+    return await _changed(exchange, "grant", "added")
 
 
 async def revoke(exchange: Exchange, **_path: str) -> Answer:
     """Take rights away again."""
-    access = read_access(exchange.body)
+    return await _changed(exchange, "revoke", "deleted")
+
+
+async def _changed(exchange: Exchange, verb: str, done: str) -> Answer:
+    """Change rights and write the audit event, whatever comes of it."""
+    access, started = read_access(exchange.body), time.perf_counter()
+    reason = None
+    try:
+        await _change(exchange, access, verb)
+    except KmipError as error:
+        reason = error.reason
+        raise
+    except StoreError:
+        reason = ResultReason.GENERAL_FAILURE
+        raise
+    finally:
+        _record(exchange, access, verb, reason, time.perf_counter() - started)
+    return json_answer({"success": f"Access for {access.user_id} successfully {done}"})
+
+
+def _record(
+    exchange: Exchange, access: Access, verb: str, reason: ResultReason | None, seconds: float
+) -> None:
+    """Write an event of the shape that operations have (`kmsd.audit`), with what was granted."""
+    caller = exchange.caller
+    _audit.info(
+        "{caller} {operation} {unique_identifier} {grantee} {granted} {result_status}"
+        " {result_reason} {duration_ms}ms",
+        caller=caller.name,
+        mechanism=caller.mechanism,
+        door=caller.door,
+        address=caller.address,
+        operation=f"{verb.title()}Access",
+        unique_identifier=access.unique_identifier or "",
+        grantee=access.user_id,
+        granted=",".join(sorted(access.operations)),
+        result_status="Success" if reason is None else "OperationFailed",
+        result_reason="" if reason is None else reason.wire_name,
+        duration_ms=round(seconds * 1_000, 3),
+        correlation=request_id_of(exchange.request),
+    )
+
+
+async def _change(exchange: Exchange, access: Access, verb: str) -> None:
     store = await exchange.store()
-    for uid, operations in await _permitted(exchange, store, access, "revoke"):
-        await store.ungrant(uid, access.user_id, operations)
-    return json_answer({"success": f"Access for {access.user_id} successfully deleted"})
+    change = store.grant if verb == "grant" else store.ungrant
+    for uid, operations in await _permitted(exchange, store, access, verb):
+        try:
+            await change(uid, access.user_id, operations)
+        except NoSuchObject:  # it has gone since
+            raise _not_owned(exchange, uid) from None
 
 
 async def _permitted(
@@ -184,17 +154,13 @@ def _denied(message: str) -> KmipError:
 # Lists
 
 
-def _names(operations: Iterable[str], *, old: bool) -> list[str]:
-    return [GRANTABLE[name] if old else name for name in GRANTABLE if name in operations]
-
-
 async def _grants(exchange: Exchange, uid: str, *, old: bool) -> Answer:
     store = await exchange.store()
     await _owned_record(exchange, store, uid)
     grants: Mapping[str, frozenset[str]] = await store.grants(uid)
     return json_answer(
         [
-            {"user_id": user, "operations": _names(operations, old=old)}
+            {"user_id": user, "operations": names(operations, old=old)}
             for user, operations in sorted(grants.items())
             if operations
         ]
@@ -209,74 +175,6 @@ async def list_access(exchange: Exchange, object_id: str) -> Answer:
 async def list_accesses(exchange: Exchange, object_id: str) -> Answer:
     """Answer the same, spelled as 4.1 to 4.3 do."""
     return await _grants(exchange, object_id, old=True)
-
-
-def _is_wrapped(record: Record) -> bool:
-    block = getattr(record.managed_object, "key_block", None)
-    return block is not None and block.key_wrapping_data is not None
-
-
-def _owned_row(exchange: Exchange, record: Record) -> dict[str, Any]:
-    state = effective_state(record.attributes, exchange.services.clock())
-    return {
-        "object_id": record.unique_identifier,
-        "state": state.wire_name,
-        "attributes": plain_attributes(record.attributes),
-    }
-
-
-def _obtained_row(exchange: Exchange, record: Record, *, old: bool) -> dict[str, Any]:
-    state = effective_state(record.attributes, exchange.services.clock())
-    none: frozenset[str] = frozenset()
-    held = record.grants.get(exchange.caller.name, none) | record.grants.get(EVERYONE, none)
-    return {
-        "object_id": record.unique_identifier,
-        "owner_id": record.owner,
-        "state": state.wire_name,
-        "operations": _names(held, old=old),
-    }
-
-
-async def owned(exchange: Exchange) -> Answer | None:
-    """List the caller's objects."""
-    store, name = await exchange.store(), exchange.caller.name
-    return await listing(
-        exchange,
-        lambda limit, offset: store.owned(name, limit, offset),
-        lambda record: _owned_row(exchange, record),
-    )
-
-
-async def objects_owned(exchange: Exchange) -> Answer | None:
-    """List the caller's objects, as 4.1 to 4.3 do."""
-    store, name = await exchange.store(), exchange.caller.name
-    return await listing(
-        exchange,
-        lambda limit, offset: store.owned(name, limit, offset),
-        lambda record: _owned_row(exchange, record) | {"is_wrapped": _is_wrapped(record)},
-    )
-
-
-async def obtained(exchange: Exchange) -> Answer | None:
-    """List the objects of others on which the caller has rights."""
-    store, name = await exchange.store(), exchange.caller.name
-    return await listing(
-        exchange,
-        lambda limit, offset: store.obtained(name, limit, offset),
-        lambda record: _obtained_row(exchange, record, old=False),
-    )
-
-
-async def objects_shared(exchange: Exchange) -> Answer | None:
-    """List the same, as 4.1 to 4.3 do."""
-    store, name = await exchange.store(), exchange.caller.name
-    return await listing(
-        exchange,
-        lambda limit, offset: store.obtained(name, limit, offset),
-        lambda record: (
-            _obtained_row(exchange, record, old=True) | {"is_wrapped": _is_wrapped(record)}
-        ),
-    )
 
 
 # Privileges
@@ -299,13 +197,9 @@ async def is_privileged(exchange: Exchange) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/objects/owned", Who.CALLER, objects_owned),
-    Route("GET", "/objects/shared", Who.CALLER, objects_shared),
     Route("GET", "/accesses/<path:object_id>", Who.CALLER, list_accesses),
     Route("POST", "/accesses/<path:object_id>", Who.CALLER, grant),
     Route("DELETE", "/accesses/<path:object_id>", Who.CALLER, revoke),
-    Route("GET", "/access/owned", Who.CALLER, owned),
-    Route("GET", "/access/obtained", Who.CALLER, obtained),
     Route("GET", "/access/list/<path:object_id>", Who.CALLER, list_access),
     Route("POST", "/access/grant", Who.CALLER, grant),
     Route("POST", "/access/revoke", Who.CALLER, revoke),

@@ -17,7 +17,8 @@ from twisted.logger import LogLevel, capturedLogs
 
 from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
-from kmsd.resources.access import GRANTABLE, read_access
+from kmsd.operations import OPERATIONS
+from kmsd.resources.access_request import GRANTABLE, read_access
 from kmsd.store.interfaces import Remove
 
 
@@ -395,6 +396,48 @@ def test_case_does_not_count_in_operations() -> None:
     body = {"user_id": "u", "unique_identifier": "x", "operation_types": ["GetAttributes", "get"]}
     access = read_access(json.dumps(body).encode())
     assert access.operations == {"getattributes", "get"}
+
+
+def test_whatever_an_operation_asks_for_can_be_granted() -> None:
+    asked = {name for row in OPERATIONS if row.target for name in row.target.permit}
+    assert asked <= GRANTABLE.keys()
+
+
+@pytest_twisted.ensureDeferred
+async def test_every_change_of_rights_leaves_one_audit_event(served: Any) -> None:
+    uid = await served.create()
+    with capturedLogs() as logs:
+        await served.grant(uid, "guest", "get", "encrypt")
+        await served.revoke(uid, "guest", "get")
+        await served.grant(uid, "other", "get", by="guest")
+    events = [event for event in logs if event["log_namespace"] == "kmsd.audit"]
+    told = [
+        (
+            event["caller"],
+            event["operation"],
+            event["grantee"],
+            event["granted"],
+            event["result_reason"],
+        )
+        for event in events
+    ]
+    assert told == [
+        ("owner", "GrantAccess", "guest", "encrypt,get", ""),
+        ("owner", "RevokeAccess", "guest", "get", ""),
+        ("guest", "GrantAccess", "other", "get", "Permission_Denied"),
+    ]
+    assert {event["unique_identifier"] for event in events} == {uid}
+    assert {event["address"] for event in events} == {"127.0.0.1"}
+
+
+@pytest_twisted.ensureDeferred
+async def test_a_database_that_fails_is_audited_as_well(served: Any) -> None:
+    await served.store.close()
+    with capturedLogs() as logs:
+        reply = await served.grant("x", "guest", "get")
+    assert reply.status in {500, 503}
+    [event] = [event for event in logs if event["log_namespace"] == "kmsd.audit"]
+    assert event["result_reason"] == "General_Failure"
 
 
 def test_grants_are_stored_in_lower_case() -> None:

@@ -128,6 +128,10 @@ class AcmeClient:
         payload = {"identifiers": [{"type": "dns", "value": each} for each in names]}
         return await self._post(await self._url("newOrder"), payload)
 
+    def forget(self) -> None:
+        """Drop the directory and the nonces: after a failure the next try begins anew."""
+        self._directory, self._nonces = {}, []
+
     async def fetch(self, url: str) -> Answer:
         """Read a resource (POST-as-GET, §6.3)."""
         return await self._post(url, None)
@@ -166,7 +170,6 @@ class AcmeClient:
             self._directory = answer.json()
         value = self._directory.get(name)
         if not isinstance(value, str):
-            self._directory = {}
             raise AcmeError(f"{self._directory_url}: the directory lacks {name!r}")
         return value
 
@@ -177,7 +180,7 @@ class AcmeClient:
             if error.kind != "accountDoesNotExist":
                 raise
         # The CA has lost its memory, or was replaced behind its name: introduce ourselves again.
-        self._directory = {}
+        self.forget()
         return await self._signed(url, payload, await self._introduce())
 
     async def _introduce(self) -> str:

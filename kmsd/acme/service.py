@@ -107,7 +107,7 @@ class IssuingService(AcmeIssuingService):  # type: ignore[misc]
             email=email,
             generate_key=lambda: ec.generate_private_key(ec.SECP256R1()),
         )
-        self.server_name, self._seconds = server_name, now
+        self.server_name, self._client, self._seconds = server_name, client, now
         self._backoff = backoff or Backoff()
         self._validity = validity
         self._timer: IDelayedCall | None = None
@@ -124,11 +124,12 @@ class IssuingService(AcmeIssuingService):  # type: ignore[misc]
     def stopService(self) -> Deferred[None]:  # noqa: N802
         """Stop at once, whatever the CA is doing; waiting callers are told by a cancellation."""
         Service.stopService(self)
+        self.ready = False
+        for each in self._take_waiting():
+            each.cancel()
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
-        for each in self._take_waiting():
-            each.cancel()
         return succeed(None)
 
     def check_now(self) -> None:
@@ -174,6 +175,7 @@ class IssuingService(AcmeIssuingService):  # type: ignore[misc]
     def _failed(self, error: Exception) -> float:
         # The CA may have forgotten the account: introduce ourselves again at the next try.
         self._registered = False
+        self._client.forget()
         asked = error.retry_after_seconds if isinstance(error, AcmeError) else 0
         wait = self._backoff.failed(asked, self._validity())
         log.error(
@@ -200,7 +202,7 @@ class IssuingService(AcmeIssuingService):  # type: ignore[misc]
                 return
 
     def _first_try_is_over(self) -> None:
-        self.ready = True
+        self.ready = bool(self.running)
         for each in self._take_waiting():
             each.callback(None)
 

@@ -6,16 +6,18 @@ What is pending lies in files, so that the process that has the port need not be
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from twisted.web.pages import notFound
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import Request, Site
 from txacme.interfaces import IResponder
 from zope.interface import implementer
 
 from kmsd.acme.store import write_private
+
+PATH = "/.well-known/acme-challenge/"
 
 # RFC 8555 §8.3: base64url, at least 128 bits of it.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{22,128}", re.ASCII)
@@ -29,10 +31,7 @@ class Http01Responder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        challenges, well_known, root = _Tokens(self.file), Resource(), Resource()
-        well_known.putChild(b"acme-challenge", challenges)
-        root.putChild(b".well-known", well_known)
-        self.site = _QuietSite(root)  # type: ignore[no-untyped-call]
+        self.site = _QuietSite(_Tokens(self.file))  # type: ignore[no-untyped-call]
 
     def file(self, token: str) -> Path:
         """Return where the answer to the challenge `token` lies.
@@ -55,27 +54,22 @@ class Http01Responder:
 
 
 class _Tokens(Resource):
-    def __init__(self, file: Any) -> None:
+    """Every path of the port, whether a challenge lies under it or nothing."""
+
+    isLeaf = True  # noqa: N815 - twisted.web's name
+
+    def __init__(self, file: Callable[[str], Path]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._file = file
 
-    def getChild(self, path: bytes, request: Request) -> IResource:  # noqa: ARG002, N802
-        try:
-            return _Answer(self._file(path.decode("ascii")).read_bytes())
-        except (OSError, ValueError):
-            return notFound()
-
-
-class _Answer(Resource):
-    isLeaf = True  # noqa: N815 - twisted.web's name
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._content = content
-
     def render_GET(self, request: Request) -> bytes:  # noqa: N802
         request.setHeader(b"Content-Type", b"application/octet-stream")
-        return self._content
+        path = request.path.decode("latin-1")
+        try:
+            return self._file(path.removeprefix(PATH)).read_bytes()
+        except (OSError, ValueError):
+            request.setResponseCode(404)
+            return b"not found"
 
 
 class _QuietSite(Site):

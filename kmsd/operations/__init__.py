@@ -2,15 +2,20 @@
 
 from kmsd.kmip.enums import CryptographicUsageMask as Mask
 from kmsd.kmip.enums import ObjectType, Operation, ResultReason, State
-from kmsd.kmip.states import PROCESSING, PROTECTING
+from kmsd.kmip.states import GONE, PROCESSING, PROTECTING
 from kmsd.operations import (
     activate,
     add_attribute,
+    archive,
     check,
+    covercrypt,
+    covercrypt_messages,
     create,
     create_key_pair,
+    create_split_key,
     decrypt,
     delete_attribute,
+    derive_key,
     destroy,
     discover_versions,
     encrypt,
@@ -18,17 +23,29 @@ from kmsd.operations import (
     get,
     get_attribute_list,
     get_attributes,
+    get_usage_allocation,
     import_,
+    join_split_key,
     keysets,
     locate,
+    mac,
+    mac_verify,
     modify_attribute,
+    obtain_lease,
     query,
+    recover,
     register,
     rekey,
     rekey_key_pair,
     revoke,
+    rng_retrieve,
+    rng_seed,
     set_attribute,
+    sign,
+    signature_verify,
+    verifying,
 )
+from kmsd.operations import hash as hashing
 from kmsd.operations.row import Row
 from kmsd.operations.target import Target, grant_name
 from kmsd.ttlv.schema import Structure
@@ -36,6 +53,10 @@ from kmsd.ttlv.schema import Structure
 _ACTIVE_ONLY = frozenset({State.ACTIVE})
 _THAT_ENCRYPT = frozenset({ObjectType.SYMMETRIC_KEY, ObjectType.PUBLIC_KEY, ObjectType.CERTIFICATE})
 _THAT_DECRYPT = frozenset({ObjectType.SYMMETRIC_KEY, ObjectType.PRIVATE_KEY})
+_THAT_VERIFY = frozenset({ObjectType.PUBLIC_KEY, ObjectType.PRIVATE_KEY, ObjectType.CERTIFICATE})
+_SECRETS = frozenset({ObjectType.SYMMETRIC_KEY, ObjectType.SECRET_DATA})
+_THAT_SPLIT = _SECRETS | {ObjectType.PRIVATE_KEY}
+_SOUND = frozenset(State) - GONE - {State.COMPROMISED}
 
 
 def _permit(*operations: Operation) -> frozenset[str]:
@@ -47,7 +68,24 @@ def _reading(operation: Operation) -> frozenset[str]:
     return _permit(operation, Operation.GET)
 
 
-OPERATIONS: tuple[Row, ...] = (
+_SIGNATURE_VERIFY = Target(
+    permit=_reading(Operation.SIGNATURE_VERIFY),
+    states=PROCESSING,
+    states_4=_ACTIVE_ONLY,
+    types=_THAT_VERIFY,
+    usage=Mask.VERIFY,
+    several=True,
+)
+_MAC_VERIFY = Target(
+    permit=_reading(Operation.MAC_VERIFY),
+    states=PROCESSING,
+    states_4=_ACTIVE_ONLY,
+    types=_SECRETS,
+    usage=Mask.MAC_VERIFY,
+    several=True,
+)
+
+_ROWS = (
     Row(
         Operation.CREATE,
         create.Create,
@@ -79,6 +117,13 @@ OPERATIONS: tuple[Row, ...] = (
             states_4=_ACTIVE_ONLY,
             types=frozenset({ObjectType.SYMMETRIC_KEY}),
         ),
+        sets_placeholder=True,
+    ),
+    Row(
+        Operation.DERIVE_KEY,
+        derive_key.DeriveKey,
+        derive_key.DeriveKeyResponse,
+        derive_key.derive_key,
         sets_placeholder=True,
     ),
     Row(
@@ -140,6 +185,20 @@ OPERATIONS: tuple[Row, ...] = (
         Target(permit=_permit(Operation.DELETE_ATTRIBUTE)),
     ),
     Row(
+        Operation.OBTAIN_LEASE,
+        obtain_lease.ObtainLease,
+        obtain_lease.ObtainLeaseResponse,
+        obtain_lease.obtain_lease,
+        Target(permit=_reading(Operation.OBTAIN_LEASE), states=_SOUND),
+    ),
+    Row(
+        Operation.GET_USAGE_ALLOCATION,
+        get_usage_allocation.GetUsageAllocation,
+        get_usage_allocation.GetUsageAllocationResponse,
+        get_usage_allocation.get_usage_allocation,
+        Target(permit=_reading(Operation.GET_USAGE_ALLOCATION), states=PROTECTING),
+    ),
+    Row(
         Operation.ACTIVATE,
         activate.Activate,
         activate.ActivateResponse,
@@ -160,6 +219,21 @@ OPERATIONS: tuple[Row, ...] = (
         destroy.destroy,
         Target(permit=destroy.PERMIT, not_found=ResultReason.ITEM_NOT_FOUND, several=True),
     ),
+    Row(
+        Operation.ARCHIVE,
+        archive.Archive,
+        archive.ArchiveResponse,
+        archive.archive,
+        Target(permit=_permit(Operation.ARCHIVE)),
+    ),
+    Row(
+        Operation.RECOVER,
+        recover.Recover,
+        recover.RecoverResponse,
+        recover.recover,
+        Target(permit=_permit(Operation.RECOVER)),
+        sets_placeholder=True,
+    ),
     Row(Operation.QUERY, query.Query, query.QueryResponse, query.query),
     Row(
         Operation.REKEY_KEY_PAIR,
@@ -169,6 +243,7 @@ OPERATIONS: tuple[Row, ...] = (
         Target(
             permit=_permit(Operation.REKEY_KEY_PAIR),
             types=frozenset({ObjectType.PRIVATE_KEY}),
+            accepts=covercrypt.can_rekey,
             field="private_key_unique_identifier",
         ),
         sets_placeholder=True,
@@ -183,7 +258,7 @@ OPERATIONS: tuple[Row, ...] = (
         Operation.ENCRYPT,
         encrypt.Encrypt,
         encrypt.EncryptResponse,
-        encrypt.encrypt,
+        covercrypt_messages.encrypt_any,
         Target(
             permit=_reading(Operation.ENCRYPT),
             states=PROTECTING,
@@ -196,15 +271,80 @@ OPERATIONS: tuple[Row, ...] = (
         Operation.DECRYPT,
         decrypt.Decrypt,
         decrypt.DecryptResponse,
-        keysets.trying_each(decrypt.decrypt),
+        keysets.trying_each(covercrypt_messages.decrypt_any),
         Target(
             permit=_reading(Operation.DECRYPT),
             states=PROCESSING,
             states_4=_ACTIVE_ONLY,
             types=_THAT_DECRYPT,
+            accepts=covercrypt.can_decrypt,
             usage=Mask.DECRYPT,
             not_found=ResultReason.ITEM_NOT_FOUND,
         ),
+    ),
+    Row(
+        Operation.SIGN,
+        sign.Sign,
+        sign.SignResponse,
+        sign.sign,
+        Target(
+            permit=_reading(Operation.SIGN),
+            states=PROTECTING,
+            types=frozenset({ObjectType.PRIVATE_KEY}),
+            usage=Mask.SIGN,
+            not_found=ResultReason.ITEM_NOT_FOUND,
+        ),
+    ),
+    Row(
+        Operation.SIGNATURE_VERIFY,
+        signature_verify.SignatureVerify,
+        signature_verify.SignatureVerifyResponse,
+        verifying.choosing(
+            Operation.SIGNATURE_VERIFY, _SIGNATURE_VERIFY, signature_verify.signature_verify
+        ),
+        _SIGNATURE_VERIFY,
+    ),
+    Row(
+        Operation.MAC,
+        mac.MAC,
+        mac.MACResponse,
+        mac.mac,
+        Target(
+            permit=_reading(Operation.MAC),
+            states=PROTECTING,
+            types=_SECRETS,
+            usage=Mask.MAC_GENERATE,
+            not_found=ResultReason.ITEM_NOT_FOUND,
+        ),
+    ),
+    Row(
+        Operation.MAC_VERIFY,
+        mac_verify.MACVerify,
+        mac_verify.MACVerifyResponse,
+        verifying.choosing(Operation.MAC_VERIFY, _MAC_VERIFY, mac_verify.mac_verify),
+        _MAC_VERIFY,
+    ),
+    Row(
+        Operation.RNG_RETRIEVE,
+        rng_retrieve.RNGRetrieve,
+        rng_retrieve.RNGRetrieveResponse,
+        rng_retrieve.rng_retrieve,
+    ),
+    Row(Operation.RNG_SEED, rng_seed.RNGSeed, rng_seed.RNGSeedResponse, rng_seed.rng_seed),
+    Row(Operation.HASH, hashing.Hash, hashing.HashResponse, hashing.hash_),
+    Row(
+        Operation.CREATE_SPLIT_KEY,
+        create_split_key.CreateSplitKey,
+        create_split_key.CreateSplitKeyResponse,
+        create_split_key.create_split_key,
+        Target(permit=_reading(Operation.CREATE_SPLIT_KEY), types=_THAT_SPLIT, optional=True),
+    ),
+    Row(
+        Operation.JOIN_SPLIT_KEY,
+        join_split_key.JoinSplitKey,
+        join_split_key.JoinSplitKeyResponse,
+        join_split_key.join_split_key,
+        sets_placeholder=True,
     ),
     Row(
         Operation.IMPORT,
@@ -229,6 +369,8 @@ OPERATIONS: tuple[Row, ...] = (
     ),
 )
 """In the order of the Operation enumeration (KMIP 2.1 §11.36)."""
+
+OPERATIONS: tuple[Row, ...] = tuple(map(archive.on_line, _ROWS))
 
 BY_OPERATION: dict[Operation, Row] = {row.operation: row for row in OPERATIONS}
 

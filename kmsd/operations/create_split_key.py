@@ -1,0 +1,152 @@
+"""Create Split Key (KMIP 2.1 §6.1.10)."""
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from kmsd.crypto import formats, generate, split
+from kmsd.kmip.attributes import Attributes
+from kmsd.kmip.enums import KeyFormatType, ObjectType, ResultReason, SplitKeyMethod
+from kmsd.kmip.errors import KmipError
+from kmsd.kmip.objects import KeyBlock, KeyValue, SplitKey, key_block, key_material
+from kmsd.kmip.structures import ProtectionStorageMasks
+from kmsd.operations import making, wrapping
+from kmsd.operations.call import Call
+from kmsd.store.interfaces import Insert, Record
+from kmsd.ttlv.schema import BigInteger, Structure
+
+
+class CreateSplitKey(Structure):
+    """Request payload."""
+
+    object_type: ObjectType
+    unique_identifier: str | None = None
+    split_key_parts: int
+    split_key_threshold: int
+    split_key_method: SplitKeyMethod
+    prime_field_size: BigInteger | None = None
+    attributes: Attributes
+    protection_storage_masks: ProtectionStorageMasks | None = None
+
+
+class CreateSplitKeyResponse(Structure):
+    """Response payload: the parts in the order of their Key Part Identifier, which begins at 1."""
+
+    unique_identifier: tuple[str, ...]
+
+
+class _Secret(NamedTuple):
+    """What is split, and how its parts are described."""
+
+    data: bytes
+    key_format_type: KeyFormatType
+    attributes: Attributes
+
+    def __repr__(self) -> str:
+        return "<secret>"
+
+
+async def create_split_key(call: Call, request: CreateSplitKey) -> CreateSplitKeyResponse:
+    """Split a new key, or one that exists, and store each part as an object of its own.
+
+    The parts of a key that exists are as sensitive and as little extractable as the key.
+
+    Raises:
+        KmipError: the caller may not create or may not take the key, or it cannot be split so.
+    """
+    await making.may_create(call)
+    attributes = making.checked(request.attributes)
+    if request.object_type is not ObjectType.SPLIT_KEY:
+        raise KmipError(
+            ResultReason.INVALID_OBJECT_TYPE,
+            f"CreateSplitKey makes objects of type SplitKey, not {request.object_type.wire_name}",
+        )
+    secret = await _of_key(call, attributes) if call.targets else _new(call, attributes)
+    parts = await call.offload(_split, request, secret.data)
+    records = [
+        making.new_record(
+            call,
+            making.new_identifier(None),
+            secret.attributes,
+            _part(request, secret, number, material, parts.prime_field_size),
+        )
+        for number, material in sorted(parts.parts.items())
+    ]
+    await call.store.write(*map(Insert, records))
+    identifiers = tuple(record.unique_identifier for record in records)
+    call.batch.placeholder = identifiers[0]
+    return CreateSplitKeyResponse(unique_identifier=identifiers)
+
+
+def _split(request: CreateSplitKey, secret: bytes) -> split.Parts:
+    return split.split(
+        request.split_key_method,
+        secret,
+        request.split_key_parts,
+        request.split_key_threshold,
+        prime=request.prime_field_size,
+    )
+
+
+def _new(call: Call, attributes: Attributes) -> _Secret:
+    """Make a new key to split."""
+    algorithm = attributes.cryptographic_algorithm
+    if algorithm is None:
+        raise KmipError(
+            ResultReason.INVALID_MESSAGE, "the cryptographic algorithm must be specified"
+        )
+    key = generate.generate_symmetric(
+        algorithm, attributes.cryptographic_length, random=call.services.random
+    )
+    described = msgspec.structs.replace(
+        attributes, unique_identifier=None, cryptographic_length=len(key) * 8
+    )
+    return _Secret(key, KeyFormatType.RAW, described)
+
+
+async def _of_key(call: Call, attributes: Attributes) -> _Secret:
+    """Return the target's key; where its attributes differ from those asked for, they win."""
+    record = call.target
+    block = key_block(await wrapping.clear(call, record))
+    if block is None:
+        raise _unsplittable(record)
+    private = record.attributes.object_type is ObjectType.PRIVATE_KEY
+    material: Any = key_material(block) if private else formats.load_symmetric(block)
+    if not isinstance(material, bytes):
+        raise _unsplittable(record)
+    own = record.attributes
+    described = msgspec.structs.replace(
+        attributes,
+        unique_identifier=None,
+        cryptographic_algorithm=own.cryptographic_algorithm,
+        cryptographic_length=own.cryptographic_length or len(material) * 8,
+        cryptographic_usage_mask=own.cryptographic_usage_mask,
+        sensitive=own.sensitive or attributes.sensitive,
+        extractable=own.extractable is not False and attributes.extractable is not False,
+    )
+    return _Secret(material, block.key_format_type if private else KeyFormatType.RAW, described)
+
+
+def _unsplittable(record: Record) -> KmipError:
+    return KmipError(
+        ResultReason.INVALID_OBJECT_TYPE,
+        f"{record.unique_identifier} cannot be split: it is not a key made of bytes",
+    )
+
+
+def _part(
+    request: CreateSplitKey, secret: _Secret, number: int, material: bytes, prime: int | None
+) -> SplitKey:
+    return SplitKey(
+        split_key_parts=request.split_key_parts,
+        key_part_identifier=number,
+        split_key_threshold=request.split_key_threshold,
+        split_key_method=request.split_key_method,
+        prime_field_size=prime,
+        key_block=KeyBlock(
+            key_format_type=secret.key_format_type,
+            key_value=KeyValue(key_material=material),
+            cryptographic_algorithm=secret.attributes.cryptographic_algorithm,
+            cryptographic_length=secret.attributes.cryptographic_length,
+        ),
+    )

@@ -22,9 +22,9 @@ from kmsd.kmip.objects import (
     TransparentSymmetricKey,
 )
 from kmsd.kmip.structures import ProtectionStorageMasks
-from kmsd.operations import making, wrapping
+from kmsd.operations import covercrypt, making, wrapping
 from kmsd.operations.call import Call
-from kmsd.store.interfaces import Insert
+from kmsd.store.interfaces import Insert, Record
 from kmsd.ttlv.schema import Structure
 
 _MASK_4 = CryptographicUsageMask(2108)
@@ -59,13 +59,18 @@ async def create(call: Call, request: Create) -> CreateResponse:
     uid = making.new_identifier(attributes.unique_identifier)
     if call.generation == 4 and attributes.cryptographic_usage_mask is None:  # noqa: PLR2004
         attributes = msgspec.structs.replace(attributes, cryptographic_usage_mask=_MASK_4)
-    managed_object = _made(call, request.object_type, attributes)
+    record = await _record(call, uid, request.object_type, attributes)
     wrapping_key = attribute_rules.vendor_value(attributes, "wrapping_key_id")
-    record = making.new_record(call, uid, attributes, managed_object)
     if wrapping_key is not None:
         record = await wrapping.wrapped_record(call, record, wrapping_key.decode())
     await call.store.write(Insert(record))
     return CreateResponse(object_type=request.object_type, unique_identifier=uid)
+
+
+async def _record(call: Call, uid: str, kind: ObjectType, attributes: Attributes) -> Record:
+    if kind is ObjectType.PRIVATE_KEY and covercrypt.is_requested(attributes):
+        return await covercrypt.user_key(call, uid, attributes)
+    return making.new_record(call, uid, attributes, _made(call, kind, attributes))
 
 
 def _made(call: Call, kind: ObjectType, attributes: Attributes) -> ManagedObject:
@@ -80,6 +85,11 @@ def _made(call: Call, kind: ObjectType, attributes: Attributes) -> ManagedObject
 
 
 def symmetric_key(call: Call, attributes: Attributes) -> SymmetricKey:
+    """Make a symmetric key of random bytes, of the algorithm and length among the attributes.
+
+    Raises:
+        KmipError: there is no algorithm, or it has no keys of that length.
+    """
     algorithm = attributes.cryptographic_algorithm
     if algorithm is None:
         raise KmipError(

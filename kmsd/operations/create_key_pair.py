@@ -11,7 +11,7 @@ from kmsd.kmip.enums import LinkType, RecommendedCurve, ResultReason
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.objects import PrivateKey, PublicKey
 from kmsd.kmip.structures import CryptographicDomainParameters, Link, ProtectionStorageMasks
-from kmsd.operations import making, wrapping
+from kmsd.operations import covercrypt, making, wrapping
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import Insert, Record
 from kmsd.ttlv.schema import Structure
@@ -65,23 +65,35 @@ async def _pair(
     call: Call, private_uid: str, public_uid: str, private: Attributes, public: Attributes
 ) -> tuple[Record, Record]:
     """Generate the pair and return the records of its halves."""
-    pair = await generated(call, private, public)
-    record = making.new_record(
-        call,
-        private_uid,
-        pair.completed(private, LinkType.PUBLIC_KEY_LINK, public_uid),
-        pair.private_key,
-    )
-    wrapping_key = attribute_rules.vendor_value(private, "wrapping_key_id")
-    if wrapping_key is not None:
-        record = await wrapping.wrapped_record(call, record, wrapping_key.decode())
     public = msgspec.structs.replace(public, sensitive=None)
     public = attribute_rules.without_vendor(public, "wrapping_key_id")
-    return record, making.new_record(
-        call,
-        public_uid,
-        pair.completed(public, LinkType.PRIVATE_KEY_LINK, private_uid),
-        pair.public_key,
+    if covercrypt.is_requested(private):
+        records = await covercrypt.master_pair(call, private_uid, public_uid, private, public)
+    else:
+        records = await _key_pair(call, private_uid, public_uid, private, public)
+    wrapping_key = attribute_rules.vendor_value(private, "wrapping_key_id")
+    if wrapping_key is None:
+        return records
+    return await wrapping.wrapped_record(call, records[0], wrapping_key.decode()), records[1]
+
+
+async def _key_pair(
+    call: Call, private_uid: str, public_uid: str, private: Attributes, public: Attributes
+) -> tuple[Record, Record]:
+    pair = await generated(call, private, public)
+    return (
+        making.new_record(
+            call,
+            private_uid,
+            pair.completed(private, LinkType.PUBLIC_KEY_LINK, public_uid),
+            pair.private_key,
+        ),
+        making.new_record(
+            call,
+            public_uid,
+            pair.completed(public, LinkType.PRIVATE_KEY_LINK, private_uid),
+            pair.public_key,
+        ),
     )
 
 

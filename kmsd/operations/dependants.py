@@ -13,6 +13,7 @@ _PAGE = 500
 LARGEST = 10_000
 """How many keys are wrapped anew with the one that wraps them, in the same transaction."""
 
+
 async def rewrapped(call: Call, replacements: Mapping[str, Replacement]) -> list[Replace]:
     """Return the changes that wrap anew, whoever owns it, all that replaced keys wrap.
 

@@ -9,12 +9,13 @@ from kmsd.kmip.errors import KmipError
 from kmsd.kmip.generations import Generation
 from kmsd.kmip.objects import Certificate
 from kmsd.kmip.states import GONE, TRANSITIONS, Event, effective_state
-from kmsd.operations import pairs
+from kmsd.operations import covercrypt, pairs
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import Change, Record, Remove, Replace
 from kmsd.ttlv.schema import Structure, Tagged
 
 PERMIT = frozenset({"destroy"})
+_REVOKED = frozenset({State.DEACTIVATED, State.COMPROMISED})
 
 
 class Destroy(Structure):
@@ -45,6 +46,7 @@ async def destroy(call: Call, request: Destroy) -> DestroyResponse:
     _check_type(records, request.expected_object_type)
     if request.cascade is not False:
         records = await pairs.with_other_halves(call, call.targets, PERMIT)
+        records += await covercrypt.user_keys(call, records, _REVOKED)
     gone = [record for record in records if record.attributes.state in GONE]
     rest = [record for record in records if record not in gone]
     for record in rest:

@@ -21,7 +21,7 @@ from kmsd.kmip.objects import (
     key_material,
 )
 from kmsd.kmip.structures import CryptographicDomainParameters
-from kmsd.operations import making
+from kmsd.operations import covercrypt, making
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import Record
 
@@ -49,7 +49,14 @@ async def received_record(
             f"missing field: the request says {object_type.wire_name} but holds no such object",
         )
     managed_object, attributes = await _examined(call, managed_object, attributes)
-    return making.new_record(call, unique_identifier, attributes, managed_object)
+    is_user_key = isinstance(managed_object, PrivateKey) and covercrypt.is_user_key(attributes)
+    return making.new_record(
+        call,
+        unique_identifier,
+        attributes,
+        managed_object,
+        system_tag=making.USER_KEY_TAG if is_user_key else None,
+    )
 
 
 async def _examined(

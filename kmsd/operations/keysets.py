@@ -62,9 +62,7 @@ def check_name(unique_identifier: str, attributes: Attributes) -> None:
     if "@" in name:
         raise _bad_name("rotate_name must not contain '@'")
     if name != unique_identifier:
-        raise _bad_name(
-            "rotate_name must be the key's base UID: set the key ID to the keyset name"
-        )
+        raise _bad_name("rotate_name must be the key's base UID: set the key ID to the keyset name")
 
 
 def _bad_name(message: str) -> KmipError:
@@ -92,9 +90,7 @@ async def generations(call: Call, name: str) -> list[Record]:
     """Return the keys of a key set, oldest first."""
     query = Query(labels=(("RotateName", name),), limit=GENERATIONS)
     found = (await call.store.find(query)).unique_identifiers
-    records = await call.store.get_many(
-        [uid for uid in found if uid == name or _base(uid) == name]
-    )
+    records = await call.store.get_many([uid for uid in found if uid == name or _base(uid) == name])
     ordered = sorted(records.values(), key=_generation)
     return [record for record in ordered if record.owner == ordered[0].owner]
 
@@ -126,9 +122,7 @@ def _suitable(call: Call, operation: Operation, found: list[Record]) -> list[Rec
     present = [each for each in newest_first if each.attributes.state not in GONE]
     if operation in {Operation.REKEY, Operation.REKEY_KEY_PAIR}:
         return present[:1] or newest_first[:1]
-    active = [
-        each for each in present if effective_state(each.attributes, call.now) in PROTECTING
-    ]
+    active = [each for each in present if effective_state(each.attributes, call.now) in PROTECTING]
     return active[:1] or present[:1] or newest_first[:1]
 
 
@@ -167,25 +161,28 @@ def trying_each(handler: Handler) -> Handler:
 
     @functools.wraps(handler)
     async def tried(call: Call, request: Any) -> Any:
-        targets = call.targets
-        if len(targets) == 1:
-            return await handler(call, request)
-        if _is_part(request):
-            targets = targets[:1]
-        for target in targets[:-1]:
+        *others, last = call.targets[:1] if _is_part(request) else call.targets
+        for target in others:
             call.targets = (target,)
-            try:
-                response = await handler(call, request)
-            except KmipError as error:
-                if error.reason is not ResultReason.CRYPTOGRAPHIC_FAILURE:
-                    raise
-            else:
-                if getattr(response, "validity_indicator", None) is not ValidityIndicator.INVALID:
-                    return response
-        call.targets = targets[-1:]
+            response = await _fitting(handler, call, request)
+            if response is not None:
+                return response
+        call.targets = (last,)
         return await handler(call, request)
 
     return tried
+
+
+async def _fitting(handler: Handler, call: Call, request: Any) -> Any:
+    """Return the response if the key is the right one, else None."""
+    try:
+        response = await handler(call, request)
+    except KmipError as error:
+        if error.reason is ResultReason.CRYPTOGRAPHIC_FAILURE:
+            return None
+        raise
+    valid = getattr(response, "validity_indicator", None) is not ValidityIndicator.INVALID
+    return response if valid else None
 
 
 def _is_part(request: Any) -> bool:

@@ -170,7 +170,7 @@ def new_record(
         initial_date=call.now,
         original_creation_date=attributes.original_creation_date or call.now,
         last_change_date=call.now,
-        digest=_digests(managed_object),
+        digest=digests(managed_object),
         cryptographic_usage_mask=_usage(attributes, kind),
         **_described(attributes, managed_object),
         **_secrecy(attributes, kind),
@@ -220,7 +220,7 @@ def _secrecy(attributes: Attributes, kind: ObjectType) -> dict[str, object]:
     }
 
 
-def _digests(managed_object: ManagedObject) -> tuple[Digest, ...]:
+def digests(managed_object: ManagedObject) -> tuple[Digest, ...]:
     """Return the SHA-256 of what is stored (KMIP 2.1 §4.21)."""
     block = key_block(managed_object)
     if block is None:

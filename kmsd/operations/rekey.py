@@ -2,7 +2,6 @@
 
 import msgspec
 
-from kmsd.kmip import attributes as attribute_rules
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import Operation
 from kmsd.kmip.generations import Generation
@@ -69,16 +68,12 @@ async def _protected(call: Call, record: Record, new: Record) -> Record:
 
 async def _renewed(call: Call, record: Record) -> ReKeyResponse:
     """Give a key a new value; all else, the owner too, stays as it is."""
-    tags = attribute_rules.tags(record.attributes) - {*making.SYSTEM_TAGS.values()}
-    attributes = attribute_rules.with_tags(record.attributes, tags)
-    made = making.new_record(
-        call, record.unique_identifier, attributes, create.symmetric_key(call, attributes)
-    )
+    key = create.symmetric_key(call, record.attributes)
     new = msgspec.structs.replace(
         record,
-        managed_object=made.managed_object,
+        managed_object=key,
         attributes=msgspec.structs.replace(
-            record.attributes, digest=made.attributes.digest, last_change_date=call.now
+            record.attributes, digest=making.digests(key), last_change_date=call.now
         ),
     )
     new = await _protected(call, record, new)

@@ -6,9 +6,18 @@ import msgspec
 
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import LinkType, ObjectType, Operation, ResultReason
+from kmsd.kmip.errors import KmipError
 from kmsd.kmip.states import GONE
 from kmsd.kmip.structures import ProtectionStorageMasks
-from kmsd.operations import create_key_pair, dependants, keysets, making, rotation, wrapping
+from kmsd.operations import (
+    covercrypt,
+    create_key_pair,
+    dependants,
+    keysets,
+    making,
+    rotation,
+    wrapping,
+)
 from kmsd.operations.call import Call
 from kmsd.operations.wrapping import Replacement
 from kmsd.store.interfaces import Insert, Record, Replace
@@ -43,12 +52,16 @@ class _Halves(NamedTuple):
 async def rekey_key_pair(call: Call, request: ReKeyKeyPair) -> ReKeyKeyPairResponse:
     """Replace a key pair by a new one of its kind, and wrap anew what it wraps.
 
+    CoverCrypt master keys are changed in place instead, as the action among the attributes says.
+
     Raises:
         KmipError: the caller may not create, or the pair is not to be rotated: it was never
             active, is destroyed, or has been replaced in its key set.
     """
-    await making.may_create(call)
     private = call.target
+    if covercrypt.is_key(private):
+        return await _rekeyed(call, request, private)
+    await making.may_create(call)
     rotation.check_rotatable(
         call, Operation.REKEY_KEY_PAIR, private, ResultReason.OPERATION_NOT_SUPPORTED
     )
@@ -65,6 +78,26 @@ async def rekey_key_pair(call: Call, request: ReKeyKeyPair) -> ReKeyKeyPairRespo
     return ReKeyKeyPairResponse(
         private_key_unique_identifier=new.private.unique_identifier,
         public_key_unique_identifier=new.public.unique_identifier,
+    )
+
+
+async def _rekeyed(call: Call, request: ReKeyKeyPair, private: Record) -> ReKeyKeyPairResponse:
+    """Change CoverCrypt master keys in place, and bring their user keys up to date."""
+    rotation.check_rotatable(call, Operation.REKEY_KEY_PAIR, private)
+    public = await _other_half(call, private)
+    if public is None:
+        raise KmipError(
+            ResultReason.OBJECT_NOT_FOUND,
+            f"the public master key of {private.unique_identifier} was not found",
+        )
+    attributes = making.requested(
+        request.common_attributes, request.public_key_attributes, request.private_key_attributes
+    )
+    changed = await covercrypt.rekeyed(call, covercrypt.Masters(private, public), attributes)
+    await call.store.write(*map(Replace, changed))
+    return ReKeyKeyPairResponse(
+        private_key_unique_identifier=private.unique_identifier,
+        public_key_unique_identifier=public.unique_identifier,
     )
 
 

@@ -8,7 +8,7 @@ from kmsd.kmip.enums import ResultReason, RevocationReasonCode, State
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.states import GONE, TRANSITIONS, Event, effective_state
 from kmsd.kmip.structures import RevocationReason
-from kmsd.operations import pairs
+from kmsd.operations import covercrypt, pairs
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import Record, Replace
 from kmsd.ttlv.schema import DateTime, Structure, Tagged
@@ -45,6 +45,7 @@ async def revoke(call: Call, request: Revoke) -> RevokeResponse:
     records = list(call.targets)
     if request.cascade is not False:
         records = await pairs.with_other_halves(call, call.targets, PERMIT)
+        records += await covercrypt.user_keys(call, records)
     changed = [new for record in records if (new := _revoked(call, request, record)) is not record]
     if call.generation == 4 and not changed:  # noqa: PLR2004
         raise KmipError(ResultReason.ITEM_NOT_FOUND, named)

@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from kmsd.kmip import attributes as attribute_rules
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import LinkType, Operation, ResultReason, State
 from kmsd.kmip.errors import KmipError
@@ -90,11 +89,10 @@ def next_identifier(record: Record) -> str | None:
 def inherited(call: Call, record: Record, offset: int | None) -> Attributes:
     """Return what a successor that becomes active in `offset` seconds takes over."""
     attributes = record.attributes
-    tags = attribute_rules.tags(attributes) - {*making.SYSTEM_TAGS.values(), making.USER_KEY_TAG}
     values: dict[str, Any] = dict.fromkeys(_NOT_COPIED)
     values |= _dates(attributes, call.now, offset)
     values |= {"state": None, "digest": (), "link": (), "usage_limits": _unused(attributes)}
-    return attribute_rules.with_tags(msgspec.structs.replace(attributes, **values), tags)
+    return making.without_system_tags(msgspec.structs.replace(attributes, **values))
 
 
 def _unused(attributes: Attributes) -> Any:

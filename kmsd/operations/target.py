@@ -5,7 +5,7 @@ its handler gets objects only through here, so none can forget to ask. An object
 right to looks as if it did not exist.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -28,7 +28,8 @@ class Target:
 
     `permit` are the grants any one of which suffices (an owner needs none). `states` are those of
     KMIP and `states_4` those of the product's 4.x where they differ; None allows all. `several` is
-    for operations that act on every object a list of tags selects. `field` is the request's field
+    for operations that act on every object a list of tags selects. `accepts` tells what else a key
+    must be. `field` is the request's field
     that names the object. `optional` lets a request name none. `exact` takes an identifier for that
     one object, never for a key set.
     """
@@ -40,6 +41,7 @@ class Target:
     usage: CryptographicUsageMask | None = None
     not_found: ResultReason = ResultReason.OBJECT_NOT_FOUND
     several: bool = False
+    accepts: Callable[[Record], bool] | None = None
     field: str = "unique_identifier"
     optional: bool = False
     exact: bool = False
@@ -182,6 +184,8 @@ def _usable(call: Call, target: Target, records: list[Record]) -> list[Record]:
 
 def _kind_fits(target: Target, record: Record) -> bool:
     if target.types is not None and record.attributes.object_type not in target.types:
+        return False
+    if target.accepts is not None and not target.accepts(record):
         return False
     return target.usage is None or allows(record, target.usage)
 

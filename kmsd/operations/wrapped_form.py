@@ -29,6 +29,7 @@ from kmsd.operations import key_value_text
 from kmsd.ttlv import TtlvError, binary_format
 from kmsd.ttlv.schema import dump, load
 
+
 def plain(block: KeyBlock, encoding: EncodingOption, generation: Generation) -> bytes:
     """Return what is wrapped of a key block in clear.
 

@@ -188,9 +188,7 @@ async def wrapped_record(call: Call, record: Record, wrapping_key: str) -> Recor
     return await wrapped_as(call, record, by_key(wrapping_key))
 
 
-async def wrapped_as(
-    call: Call, record: Record, specification: KeyWrappingSpecification
-) -> Record:
+async def wrapped_as(call: Call, record: Record, specification: KeyWrappingSpecification) -> Record:
     """Return a record with its key wrapped as the specification says, and linked to what wraps it.
 
     Raises:
@@ -249,12 +247,13 @@ def _linked_to(attributes: Attributes, wrapping_key: str) -> Attributes:
 
 def _information_of(data: KeyWrappingData) -> EncryptionKeyInformation:
     """Return which key of this server wraps an object. Raises: KmipError when none does."""
-    if data.encryption_key_information is None or data.wrapping_method is not WrappingMethod.ENCRYPT:
+    information = data.encryption_key_information
+    if information is None or data.wrapping_method is not WrappingMethod.ENCRYPT:
         raise KmipError(
             ResultReason.WRAPPING_OBJECT_NOT_FOUND,
             "the key was wrapped outside: its wrapping data name no key of this server",
         )
-    return data.encryption_key_information
+    return information
 
 
 def _key_information(specification: KeyWrappingSpecification) -> EncryptionKeyInformation:

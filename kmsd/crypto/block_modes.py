@@ -74,9 +74,7 @@ class Flowing(ReadyCipher):
         counter: int | None = None,
         random: Random = os.urandom,
     ) -> Encrypted:
-        return self.encryptor(nonce, aad, tag_length, counter=counter, random=random).finalize(
-            data
-        )
+        return self.encryptor(nonce, aad, tag_length, counter=counter, random=random).finalize(data)
 
     @override
     def decrypt(
@@ -314,9 +312,7 @@ class KeyWrap(ReadyCipher):
         return self._unwrap(self._key, data)
 
 
-def _padding_of(
-    cipher: Cipher, block_bits: int
-) -> padding.PKCS7 | padding.ANSIX923 | None:
+def _padding_of(cipher: Cipher, block_bits: int) -> padding.PKCS7 | padding.ANSIX923 | None:
     if cipher.padding is PaddingMethod.PKCS5:
         return padding.PKCS7(block_bits)
     if cipher.padding is PaddingMethod.ANSI_X923:

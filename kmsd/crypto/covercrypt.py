@@ -252,8 +252,8 @@ def _seal(
     public, v2 = _public(master_public), _policy(policy)
     symmetric, header = _call(
         invalid_policy("the encryption policy does not fit the policy of the key"),
-        lambda: _engine().CoverCrypt().encrypt_header(
-            v2, access_policy, public, metadata, aad or None
+        lambda: (
+            _engine().CoverCrypt().encrypt_header(v2, access_policy, public, metadata, aad or None)
         ),
     )
     return symmetric, bytes(header)
@@ -263,8 +263,8 @@ def _block(symmetric: Any, plaintext: bytes, aad: bytes) -> bytes:
     return bytes(
         _call(
             failed("the encryption"),
-            lambda: _engine().CoverCrypt().encrypt_symmetric_block(
-                symmetric, plaintext, aad or None
+            lambda: (
+                _engine().CoverCrypt().encrypt_symmetric_block(symmetric, plaintext, aad or None)
             ),
         )
     )

@@ -22,7 +22,11 @@ HASHES: dict[Hash, hashes.HashAlgorithm] = {
 
 MD5 = hashes.MD5()  # noqa: S303 - broken; a client of the product signs with PSS over it
 BY_SIZE: dict[int, Hash] = {
-    20: Hash.SHA1, 28: Hash.SHA224, 32: Hash.SHA256, 48: Hash.SHA384, 64: Hash.SHA512,
+    20: Hash.SHA1,
+    28: Hash.SHA224,
+    32: Hash.SHA256,
+    48: Hash.SHA384,
+    64: Hash.SHA512,
 }
 """The function that a digest of so many bytes came from, where nobody says."""
 
@@ -71,5 +75,3 @@ class Digest:
     def copy(self) -> "Digest":
         """Return an independent continuation."""
         return Digest(self._context.copy())
-
-

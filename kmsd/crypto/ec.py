@@ -41,8 +41,11 @@ DhPublicKey = ec.EllipticCurvePublicKey | x25519.X25519PublicKey | x448.X448Publ
 
 
 def ecdsa_sign(
-    key: ec.EllipticCurvePrivateKey, data: bytes, hashing: HashingAlgorithm,
-    *, digested: bool = False,
+    key: ec.EllipticCurvePrivateKey,
+    data: bytes,
+    hashing: HashingAlgorithm,
+    *,
+    digested: bool = False,
 ) -> bytes:
     """Sign data, or its digest; a DER signature. P-256 and secp256k1 follow RFC 6979."""
     function = hash_for(hashing)
@@ -58,15 +61,17 @@ def ecdsa_sign(
 
 
 def ecdsa_verify(
-    key: ec.EllipticCurvePublicKey, data: bytes, signature: bytes, hashing: HashingAlgorithm,
-    *, digested: bool = False,
+    key: ec.EllipticCurvePublicKey,
+    data: bytes,
+    signature: bytes,
+    hashing: HashingAlgorithm,
+    *,
+    digested: bool = False,
 ) -> bool:
     """Tell whether a DER signature is one of data, or of its digest. Source: FIPS 186-5 §6.4."""
     function = hash_for(hashing)
     try:
-        key.verify(
-            signature, data, ec.ECDSA(utils.Prehashed(function) if digested else function)
-        )
+        key.verify(signature, data, ec.ECDSA(utils.Prehashed(function) if digested else function))
     except InvalidSignature:
         return False
     except ValueError as error:
@@ -160,9 +165,7 @@ def _shared_point(key: ec.EllipticCurvePrivateKey, peer: ec.EllipticCurvePublicK
     return (b"\x02" if matches else b"\x03") + x
 
 
-def _added_x(
-    one: ec.EllipticCurvePublicKey, other: ec.EllipticCurvePublicKey, sign: int
-) -> int:
+def _added_x(one: ec.EllipticCurvePublicKey, other: ec.EllipticCurvePublicKey, sign: int) -> int:
     """Return x of one + sign·other (affine addition of two points that are not each other's ±)."""
     prime = _PRIMES[one.curve.name]
     p, q = one.public_numbers(), other.public_numbers()
@@ -172,9 +175,7 @@ def _added_x(
 
 def compressed(key: ec.EllipticCurvePublicKey) -> bytes:
     """Return the compressed point. Source: SEC 1 §2.3.3."""
-    return key.public_bytes(
-        serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint
-    )
+    return key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
 
 
 def seal(key: x25519.X25519PublicKey | ed25519.Ed25519PublicKey, data: bytes) -> bytes:
@@ -188,9 +189,7 @@ def seal(key: x25519.X25519PublicKey | ed25519.Ed25519PublicKey, data: bytes) ->
         raise failed("the encryption") from None
 
 
-def open_sealed(
-    key: x25519.X25519PrivateKey | ed25519.Ed25519PrivateKey, data: bytes
-) -> bytes:
+def open_sealed(key: x25519.X25519PrivateKey | ed25519.Ed25519PrivateKey, data: bytes) -> bytes:
     """Decrypt what `seal` made."""
     raw = key.private_bytes_raw()
     if isinstance(key, ed25519.Ed25519PrivateKey):

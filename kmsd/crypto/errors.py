@@ -26,9 +26,7 @@ def failed(what: str) -> KmipError:
 
 def unsupported(what: str) -> KmipError:
     """Say that a combination of parameters is not in our tables."""
-    return KmipError(
-        ResultReason.UNSUPPORTED_CRYPTOGRAPHIC_PARAMETERS, f"{what} is not supported"
-    )
+    return KmipError(ResultReason.UNSUPPORTED_CRYPTOGRAPHIC_PARAMETERS, f"{what} is not supported")
 
 
 def bad_parameters(what: str) -> KmipError:

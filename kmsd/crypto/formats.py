@@ -341,9 +341,7 @@ def _check_private(key: Key) -> None:
     _check_size(key)
     if isinstance(key, ec.EllipticCurvePrivateKey):
         numbers = key.private_numbers()
-        derived = _fenced(
-            "private key", ec.derive_private_key, numbers.private_value, key.curve
-        )
+        derived = _fenced("private key", ec.derive_private_key, numbers.private_value, key.curve)
         if derived.private_numbers().public_numbers != numbers.public_numbers:
             raise invalid_key("the public point is not that of the private key")
 
@@ -357,7 +355,17 @@ def _fenced(what: str, load: Callable[..., Any], *args: Any, **options: Any) -> 
 
 
 __all__ = [
-    "Description", "default_format", "describe", "export", "key_block", "load_private",
-    "load_private_der", "load_public", "load_public_der", "load_symmetric", "spki",
-    "symmetric_material", "wrapped_form",
+    "Description",
+    "default_format",
+    "describe",
+    "export",
+    "key_block",
+    "load_private",
+    "load_private_der",
+    "load_public",
+    "load_public_der",
+    "load_symmetric",
+    "spki",
+    "symmetric_material",
+    "wrapped_form",
 ]

@@ -38,8 +38,18 @@ RSA_LOADED_BITS = range(1024, 8193)
 _RSA_EXPONENT = 65537
 
 NEW_CURVES = frozenset(
-    {Curve.P192, Curve.P224, Curve.P256, Curve.P384, Curve.P521, Curve.SECP256K1,
-     Curve.CURVE25519, Curve.CURVE448, Curve.CURVE_ED25519, Curve.CURVE_ED448}
+    {
+        Curve.P192,
+        Curve.P224,
+        Curve.P256,
+        Curve.P384,
+        Curve.P521,
+        Curve.SECP256K1,
+        Curve.CURVE25519,
+        Curve.CURVE448,
+        Curve.CURVE_ED25519,
+        Curve.CURVE_ED448,
+    }
 )
 _BY_LENGTH = {192: Curve.P192, 224: Curve.P224, 256: Curve.P256, 384: Curve.P384, 521: Curve.P521}
 _DEFAULT_BITS = {Algorithm.THREE_DES: 168, Algorithm.AES: 256}

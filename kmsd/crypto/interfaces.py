@@ -151,6 +151,8 @@ class Cipher:
     nonce_sizes: Collection[int] = frozenset({0})
     tag_size: int = 0
     tag_sizes: frozenset[int] = frozenset()
+    implicit_tag_sizes: frozenset[int] | None = None
+    """Tags that a decryption takes without a TagLength, where that is not all of `tag_sizes`."""
     server_nonce: bool = True
     """The server may choose the nonce."""
     zero_nonce: bool = False
@@ -184,7 +186,11 @@ class _BufferedEncryptor:
     __slots__ = ("_aad", "_counter", "_data", "_ready", "_tag_length", "nonce")
 
     def __init__(
-        self, ready: ReadyCipher, nonce: bytes, aad: bytes, tag_length: int | None,
+        self,
+        ready: ReadyCipher,
+        nonce: bytes,
+        aad: bytes,
+        tag_length: int | None,
         counter: int | None,
     ) -> None:
         self.nonce = nonce
@@ -208,7 +214,11 @@ class _BufferedDecryptor:
     __slots__ = ("_aad", "_counter", "_data", "_nonce", "_ready", "_tag_length")
 
     def __init__(
-        self, ready: ReadyCipher, nonce: bytes, aad: bytes, tag_length: int | None,
+        self,
+        ready: ReadyCipher,
+        nonce: bytes,
+        aad: bytes,
+        tag_length: int | None,
         counter: int | None,
     ) -> None:
         self._ready, self._nonce, self._aad = ready, nonce, aad
@@ -221,6 +231,10 @@ class _BufferedDecryptor:
     def finalize(self, data: bytes = b"", tag: bytes = b"") -> bytes:
         self._data += data
         return self._ready.decrypt(
-            bytes(self._data), self._nonce, self._aad, tag, self._tag_length,
+            bytes(self._data),
+            self._nonce,
+            self._aad,
+            tag,
+            self._tag_length,
             counter=self._counter,
         )

@@ -135,12 +135,16 @@ def _load_rsa(jwk: Mapping[str, Any]) -> Key:
         return loaded
     if "oth" in jwk:
         raise invalid_key("RSA keys of more than two primes are not supported")
-    d, p, q, dp, dq, qi = (
-        _integer(jwk[name]) if name in jwk else None for name in _RSA_PARTS
-    )
+    d, p, q, dp, dq, qi = (_integer(jwk[name]) if name in jwk else None for name in _RSA_PARTS)
     private = objects.TransparentRSAPrivateKey(
-        modulus=n, public_exponent=e, private_exponent=d, p=p, q=q,
-        prime_exponent_p=dp, prime_exponent_q=dq, crt_coefficient=qi,
+        modulus=n,
+        public_exponent=e,
+        private_exponent=d,
+        p=p,
+        q=q,
+        prime_exponent_p=dp,
+        prime_exponent_q=dq,
+        crt_coefficient=qi,
     )
     key: Key = load_transparent(private, Format.TRANSPARENT_RSA_PRIVATE_KEY)
     return key

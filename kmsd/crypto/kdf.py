@@ -100,9 +100,7 @@ def nist800_108_feedback(request: Derivation) -> bytes:
     """KDF in feedback mode, with counter, from the initialization vector. SP 800-108 §4.2."""
     prf = _prf(request)
     first = request.iv or b""
-    return _blocks(
-        request.length, lambda i, last: prf((last or first) + _count(i) + request.data)
-    )
+    return _blocks(request.length, lambda i, last: prf((last or first) + _count(i) + request.data))
 
 
 def nist800_108_double_pipeline(request: Derivation) -> bytes:
@@ -176,5 +174,3 @@ def _blocks(length: int, block: Callable[[int, bytes], bytes]) -> bytes:
         last = block(len(out) // len(last) + 1 if last else 1, last)
         out += last
     return out
-
-

@@ -91,14 +91,21 @@ class EdwardsRow(NamedTuple):
 
 
 EDWARDS = (
-    EdwardsRow(Curve.CURVE_ED25519, Algorithm.ED25519, ed25519.Ed25519PrivateKey,
-               ed25519.Ed25519PublicKey, 32, 256),
-    EdwardsRow(Curve.CURVE_ED448, Algorithm.ED448, ed448.Ed448PrivateKey,
-               ed448.Ed448PublicKey, 57, 456),
-    EdwardsRow(Curve.CURVE25519, Algorithm.ECDH, x25519.X25519PrivateKey,
-               x25519.X25519PublicKey, 32, 256),
-    EdwardsRow(Curve.CURVE448, Algorithm.ECDH, x448.X448PrivateKey,
-               x448.X448PublicKey, 56, 448),
+    EdwardsRow(
+        Curve.CURVE_ED25519,
+        Algorithm.ED25519,
+        ed25519.Ed25519PrivateKey,
+        ed25519.Ed25519PublicKey,
+        32,
+        256,
+    ),
+    EdwardsRow(
+        Curve.CURVE_ED448, Algorithm.ED448, ed448.Ed448PrivateKey, ed448.Ed448PublicKey, 57, 456
+    ),
+    EdwardsRow(
+        Curve.CURVE25519, Algorithm.ECDH, x25519.X25519PrivateKey, x25519.X25519PublicKey, 32, 256
+    ),
+    EdwardsRow(Curve.CURVE448, Algorithm.ECDH, x448.X448PrivateKey, x448.X448PublicKey, 56, 448),
 )
 """Edwards and Montgomery curves: keys are strings of bytes (RFC 7748, RFC 8032)."""
 

@@ -82,9 +82,7 @@ class Mac:
         return hmac.compare_digest(computed[: len(mac)], mac)
 
 
-def select(
-    algorithm: Algorithm | None, parameters: CryptographicParameters | None = None
-) -> Mac:
+def select(algorithm: Algorithm | None, parameters: CryptographicParameters | None = None) -> Mac:
     """Return the MAC that a key's `algorithm` and the request's `parameters` mean.
 
     The hash function of the request counts first, then its algorithm, then the key's; mode CMAC
@@ -112,7 +110,9 @@ def hmac_fips198(hashing: Hash) -> Mac:
     function = hash_for(hashing)
     size = function.digest_size
     return Mac(
-        f"HMAC-{hashing.wire_name}", size, max(_SHORTEST_TAG, size // 2),
+        f"HMAC-{hashing.wire_name}",
+        size,
+        max(_SHORTEST_TAG, size // 2),
         lambda key: library_hmac.HMAC(key, function),
     )
 
@@ -121,8 +121,11 @@ CMAC_AES = Mac(
     "AES-CMAC", 16, 16, lambda key: cmac.CMAC(algorithms.AES(key)), frozenset({16, 24, 32})
 )
 CMAC_3DES = Mac(
-    "3DES-CMAC", 8, 8,
-    lambda key: cmac.CMAC(TripleDES(key + key[: 24 - len(key)])), frozenset({16, 24}),
+    "3DES-CMAC",
+    8,
+    8,
+    lambda key: cmac.CMAC(TripleDES(key + key[: 24 - len(key)])),
+    frozenset({16, 24}),
 )
 """CMAC is never shortened here. Source: SP 800-38B."""
 

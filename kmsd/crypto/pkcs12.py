@@ -82,9 +82,7 @@ def pkcs12_of(
     )
 
 
-def _encryption(
-    password: bytes, *, legacy: bool
-) -> serialization.KeySerializationEncryption:
+def _encryption(password: bytes, *, legacy: bool) -> serialization.KeySerializationEncryption:
     if not password:
         return serialization.NoEncryption()
     schemes = pkcs12.PBES

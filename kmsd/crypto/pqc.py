@@ -47,21 +47,54 @@ def _slh(algorithm: Algorithm, arc: int) -> ParameterSet:
 
 PARAMETER_SETS = (
     ParameterSet(Algorithm.ML_KEM_512, "2.16.840.1.101.3.4.4.1", "kem.ml_kem_512", 64),
-    ParameterSet(Algorithm.ML_KEM_768, "2.16.840.1.101.3.4.4.2", "kem.ml_kem_768", 64,
-                 mlkem.MLKEM768PrivateKey, mlkem.MLKEM768PublicKey),
-    ParameterSet(Algorithm.ML_KEM_1024, "2.16.840.1.101.3.4.4.3", "kem.ml_kem_1024", 64,
-                 mlkem.MLKEM1024PrivateKey, mlkem.MLKEM1024PublicKey),
-    ParameterSet(Algorithm.ML_DSA_44, "2.16.840.1.101.3.4.3.17", "sign.ml_dsa_44", 32,
-                 mldsa.MLDSA44PrivateKey, mldsa.MLDSA44PublicKey),
-    ParameterSet(Algorithm.ML_DSA_65, "2.16.840.1.101.3.4.3.18", "sign.ml_dsa_65", 32,
-                 mldsa.MLDSA65PrivateKey, mldsa.MLDSA65PublicKey),
-    ParameterSet(Algorithm.ML_DSA_87, "2.16.840.1.101.3.4.3.19", "sign.ml_dsa_87", 32,
-                 mldsa.MLDSA87PrivateKey, mldsa.MLDSA87PublicKey),
+    ParameterSet(
+        Algorithm.ML_KEM_768,
+        "2.16.840.1.101.3.4.4.2",
+        "kem.ml_kem_768",
+        64,
+        mlkem.MLKEM768PrivateKey,
+        mlkem.MLKEM768PublicKey,
+    ),
+    ParameterSet(
+        Algorithm.ML_KEM_1024,
+        "2.16.840.1.101.3.4.4.3",
+        "kem.ml_kem_1024",
+        64,
+        mlkem.MLKEM1024PrivateKey,
+        mlkem.MLKEM1024PublicKey,
+    ),
+    ParameterSet(
+        Algorithm.ML_DSA_44,
+        "2.16.840.1.101.3.4.3.17",
+        "sign.ml_dsa_44",
+        32,
+        mldsa.MLDSA44PrivateKey,
+        mldsa.MLDSA44PublicKey,
+    ),
+    ParameterSet(
+        Algorithm.ML_DSA_65,
+        "2.16.840.1.101.3.4.3.18",
+        "sign.ml_dsa_65",
+        32,
+        mldsa.MLDSA65PrivateKey,
+        mldsa.MLDSA65PublicKey,
+    ),
+    ParameterSet(
+        Algorithm.ML_DSA_87,
+        "2.16.840.1.101.3.4.3.19",
+        "sign.ml_dsa_87",
+        32,
+        mldsa.MLDSA87PrivateKey,
+        mldsa.MLDSA87PublicKey,
+    ),
     *(
         _slh(Algorithm[f"SLH_DSA_{function}_{size}"], arc)
         for arc, (function, size) in enumerate(
-            ((function, size) for function in ("SHA2", "SHAKE")
-             for size in ("128S", "128F", "192S", "192F", "256S", "256F")),
+            (
+                (function, size)
+                for function in ("SHA2", "SHAKE")
+                for size in ("128S", "128F", "192S", "192F", "256S", "256F")
+            ),
             start=20,
         )
     ),

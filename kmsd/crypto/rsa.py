@@ -76,14 +76,16 @@ def oaep_rfc8017(
     hashing: HashingAlgorithm, mask: HashingAlgorithm | None = None, label: bytes | None = None
 ) -> padding.OAEP:
     """Return the OAEP padding; the mask is made with the same hash unless told otherwise."""
-    return padding.OAEP(
-        padding.MGF1(hash_for(mask or hashing)), hash_for(hashing), label or None
-    )
+    return padding.OAEP(padding.MGF1(hash_for(mask or hashing)), hash_for(hashing), label or None)
 
 
 def sign(
-    key: RSAPrivateKey, data: bytes, parameters: CryptographicParameters, hashing: HashingAlgorithm,
-    *, digested: bool = False,
+    key: RSAPrivateKey,
+    data: bytes,
+    parameters: CryptographicParameters,
+    hashing: HashingAlgorithm,
+    *,
+    digested: bool = False,
 ) -> bytes:
     """Sign data, or its digest, with PSS or PKCS#1 v1.5 (RFC 8017 §8)."""
     function = hash_for(hashing, legacy=True)
@@ -97,8 +99,13 @@ def sign(
 
 
 def verify(
-    key: RSAPublicKey, data: bytes, signature: bytes, parameters: CryptographicParameters,
-    hashing: HashingAlgorithm, *, digested: bool = False,
+    key: RSAPublicKey,
+    data: bytes,
+    signature: bytes,
+    parameters: CryptographicParameters,
+    hashing: HashingAlgorithm,
+    *,
+    digested: bool = False,
 ) -> bool:
     """Tell whether `signature` is one of data, or of its digest; any salt length unless given."""
     function = hash_for(hashing, legacy=True)
@@ -178,5 +185,3 @@ def _decrypt(key: RSAPrivateKey, data: bytes, scheme: padding.AsymmetricPadding)
         raise unsupported("this RSA padding with this hash function") from error
     except ValueError:
         raise decryption_failed() from None
-
-

@@ -108,10 +108,7 @@ def hash_of(key: Key, parameters: CryptographicParameters | None = None) -> Hash
 
 
 _PQC_PRIVATE = (
-    pqc.SecretKey
-    | mldsa.MLDSA44PrivateKey
-    | mldsa.MLDSA65PrivateKey
-    | mldsa.MLDSA87PrivateKey
+    pqc.SecretKey | mldsa.MLDSA44PrivateKey | mldsa.MLDSA65PrivateKey | mldsa.MLDSA87PrivateKey
 )
 _PQC_PUBLIC = (
     pqc.RawPublicKey | mldsa.MLDSA44PublicKey | mldsa.MLDSA65PublicKey | mldsa.MLDSA87PublicKey

@@ -158,8 +158,7 @@ class _Binary:
     def pieces(self, data: bytes) -> list[int]:
         data += bytes(-len(data) % self._width)
         return [
-            int.from_bytes(data[at : at + self._width])
-            for at in range(0, len(data), self._width)
+            int.from_bytes(data[at : at + self._width]) for at in range(0, len(data), self._width)
         ]
 
     def join(self, elements: list[int], length: int) -> bytes:

@@ -80,10 +80,15 @@ class Aead(ReadyCipher):
         cipher = self.cipher
         if nonce is None or len(nonce) not in cipher.nonce_sizes:
             nonce = self.nonce_of(nonce)
-        expected = len(tag) if tag_length is None else tag_length
-        if expected not in cipher.tag_sizes or len(tag) != expected:
-            raise bad_tag_length(len(tag) if expected in cipher.tag_sizes else expected,
-                                 cipher.tag_sizes)
+        allowed = cipher.tag_sizes
+        if tag_length is None:
+            allowed = cipher.implicit_tag_sizes or allowed
+        elif tag_length not in allowed:
+            raise bad_tag_length(tag_length, allowed)
+        else:
+            allowed = frozenset({tag_length})
+        if len(tag) not in allowed:
+            raise bad_tag_length(len(tag), allowed)
         try:
             return self._open(data, nonce, aad, tag)
         except (InvalidTag, ValueError, OverflowError):

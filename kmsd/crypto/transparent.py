@@ -77,9 +77,7 @@ def _structure(key: Key) -> Structure | None:
         return objects.TransparentECPrivateKey(
             recommended_curve=curve, d=int.from_bytes(private_raw(key) or b"")
         )
-    return objects.TransparentECPublicKey(
-        recommended_curve=curve, q_string=public_raw(key) or b""
-    )
+    return objects.TransparentECPublicKey(recommended_curve=curve, q_string=public_raw(key) or b"")
 
 
 def _curve_name(key: Key) -> Curve | None:
@@ -113,7 +111,9 @@ def public_raw(key: Key) -> bytes | None:
 def raw_private(algorithm: Algorithm | None, curve: Curve | None, data: bytes) -> Any:
     """Load the bytes of a curve's private key; None when nothing says that it is one."""
     return _raw(
-        algorithm, curve, data,
+        algorithm,
+        curve,
+        data,
         lambda row: row.private.from_private_bytes(data),  # type: ignore[attr-defined]
         lambda known: ec.derive_private_key(int.from_bytes(data), known),
     )
@@ -122,7 +122,9 @@ def raw_private(algorithm: Algorithm | None, curve: Curve | None, data: bytes) -
 def raw_public(algorithm: Algorithm | None, curve: Curve | None, data: bytes) -> Any:
     """Load the bytes of a curve's public key; None when nothing says that it is one."""
     return _raw(
-        algorithm, curve, data,
+        algorithm,
+        curve,
+        data,
         lambda row: row.public.from_public_bytes(data),  # type: ignore[attr-defined]
         lambda known: ec.EllipticCurvePublicKey.from_encoded_point(known, data),
     )
@@ -185,7 +187,9 @@ def _load_rsa_private(
     else:
         raise invalid_key("neither primes nor a private exponent")
     numbers = rsa.RSAPrivateNumbers(
-        p=p, q=q, d=d,
+        p=p,
+        q=q,
+        d=d,
         dmp1=material.prime_exponent_p or rsa.rsa_crt_dmp1(d, p),
         dmq1=material.prime_exponent_q or rsa.rsa_crt_dmq1(d, q),
         iqmp=material.crt_coefficient or rsa.rsa_crt_iqmp(p, q),

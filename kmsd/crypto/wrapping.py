@@ -50,10 +50,14 @@ def gcm_unwrap(kek: bytes, wrapped: bytes, aad: bytes = b"") -> bytes:
         raise decryption_failed() from None
 
 
-_KW = _Row(lambda kek, key, _, __: rfc3394_wrap(kek, key),
-           lambda kek, wrapped, _: rfc3394_unwrap(kek, wrapped))
-_KWP = _Row(lambda kek, key, _, __: rfc5649_wrap(kek, key),
-            lambda kek, wrapped, _: rfc5649_unwrap(kek, wrapped))
+_KW = _Row(
+    lambda kek, key, _, __: rfc3394_wrap(kek, key),
+    lambda kek, wrapped, _: rfc3394_unwrap(kek, wrapped),
+)
+_KWP = _Row(
+    lambda kek, key, _, __: rfc5649_wrap(kek, key),
+    lambda kek, wrapped, _: rfc5649_unwrap(kek, wrapped),
+)
 _GCM = _Row(gcm_wrap, gcm_unwrap)
 _ROWS: dict[Mode | None, _Row] = {
     None: _KWP,
@@ -131,5 +135,3 @@ def _refuse_mode(parameters: CryptographicParameters | None) -> None:
 def _check(kek: bytes) -> None:
     if len(kek) not in KEK_SIZES:
         raise bad_parameters(f"an AES key has 16, 24 or 32 bytes, not {len(kek)}")
-
-

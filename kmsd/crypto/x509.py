@@ -48,7 +48,11 @@ class Issuer(NamedTuple):
 
 
 def issue(
-    subject: Subject, issuer: Issuer, *, now: int, days: int = DEFAULT_DAYS,
+    subject: Subject,
+    issuer: Issuer,
+    *,
+    now: int,
+    days: int = DEFAULT_DAYS,
     extensions: bytes = b"",
 ) -> x509.Certificate:
     """Make a version 3 certificate, valid from `now` and no longer than its issuer's.
@@ -93,9 +97,7 @@ def sign_with(builder: Any, key: PrivateKey) -> Any:
     return builder.sign(key, None if isinstance(key, _HASHING_THEMSELVES) else hashes.SHA256())
 
 
-def _extensions(
-    subject: Subject, issuer: Issuer, text: bytes
-) -> list[x509_extensions.Extension]:
+def _extensions(subject: Subject, issuer: Issuer, text: bytes) -> list[x509_extensions.Extension]:
     """Merge inherited, requested and own extensions; each kind once, the requested one first."""
     parties = _parties(subject, issuer)
     authority = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(parties.issuer)
@@ -136,9 +138,7 @@ def inherited(
 ) -> list[x509_extensions.Extension]:
     """Return the extensions of a certificate or a request."""
     try:
-        return [
-            x509_extensions.Extension(row.value, row.critical) for row in holder.extensions
-        ]
+        return [x509_extensions.Extension(row.value, row.critical) for row in holder.extensions]
     except ValueError:
         raise invalid_certificate("its extensions are malformed") from None
 
@@ -188,9 +188,7 @@ def public_key_of(certificate: x509.Certificate) -> PublicKey:
     return key
 
 
-def pkcs7_of(
-    certificates: Sequence[x509.Certificate], key: PrivateKey | None = None
-) -> bytes:
+def pkcs7_of(certificates: Sequence[x509.Certificate], key: PrivateKey | None = None) -> bytes:
     """Make a PKCS#7 in DER: the leaf and its chain, signed by the leaf's key where it can be.
 
     Source: RFC 2315 §9; the product signs an empty content.

@@ -13,10 +13,15 @@ from kmsd.crypto.x509_names import authority_identifier, key_identifier
 
 _LONGEST = 16
 _UNDERSTOOD = {
-    ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.KEY_USAGE, ExtensionOID.EXTENDED_KEY_USAGE,
-    ExtensionOID.SUBJECT_ALTERNATIVE_NAME, ExtensionOID.ISSUER_ALTERNATIVE_NAME,
-    ExtensionOID.NAME_CONSTRAINTS, ExtensionOID.CRL_DISTRIBUTION_POINTS,
-    ExtensionOID.CERTIFICATE_POLICIES, ExtensionOID.SUBJECT_KEY_IDENTIFIER,
+    ExtensionOID.BASIC_CONSTRAINTS,
+    ExtensionOID.KEY_USAGE,
+    ExtensionOID.EXTENDED_KEY_USAGE,
+    ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+    ExtensionOID.ISSUER_ALTERNATIVE_NAME,
+    ExtensionOID.NAME_CONSTRAINTS,
+    ExtensionOID.CRL_DISTRIBUTION_POINTS,
+    ExtensionOID.CERTIFICATE_POLICIES,
+    ExtensionOID.SUBJECT_KEY_IDENTIFIER,
     ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
 }
 """A critical extension beside these makes a certificate invalid."""
@@ -110,9 +115,7 @@ def _own_problems(certificate: x509.Certificate, now: int) -> Iterator[str]:
     if now > certificate.not_valid_after_utc.timestamp():
         yield "a certificate has expired"
     try:
-        unknown = any(
-            row.critical and row.oid not in _UNDERSTOOD for row in certificate.extensions
-        )
+        unknown = any(row.critical and row.oid not in _UNDERSTOOD for row in certificate.extensions)
     except (ValueError, x509.DuplicateExtension):
         unknown = True
     if unknown:

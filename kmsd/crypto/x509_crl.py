@@ -69,9 +69,7 @@ def load_crl(data: bytes) -> x509.CertificateRevocationList:
 
 def crl_bytes(crl: x509.CertificateRevocationList, *, pem: bool = False) -> bytes:
     """Return a list in DER or PEM."""
-    return crl.public_bytes(
-        serialization.Encoding.PEM if pem else serialization.Encoding.DER
-    )
+    return crl.public_bytes(serialization.Encoding.PEM if pem else serialization.Encoding.DER)
 
 
 def distribution_points(certificate: x509.Certificate) -> list[str]:

@@ -127,9 +127,7 @@ def _authority_key(words: list[str], _: Sections, parties: Parties) -> x509.Exte
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(parties.issuer)
 
 
-def _subject_alternative(
-    words: list[str], sections: Sections, _: Parties
-) -> x509.ExtensionType:
+def _subject_alternative(words: list[str], sections: Sections, _: Parties) -> x509.ExtensionType:
     return x509.SubjectAlternativeName(list(_names(words, sections)))
 
 
@@ -137,9 +135,7 @@ def _issuer_alternative(words: list[str], sections: Sections, _: Parties) -> x50
     return x509.IssuerAlternativeName(list(_names(words, sections)))
 
 
-def _distribution_points(
-    words: list[str], sections: Sections, _: Parties
-) -> x509.ExtensionType:
+def _distribution_points(words: list[str], sections: Sections, _: Parties) -> x509.ExtensionType:
     return x509.CRLDistributionPoints(
         [x509.DistributionPoint([name], None, None, None) for name in _names(words, sections)]
     )

@@ -115,7 +115,9 @@ def hkdf(_: Vector, v: Vector) -> bool:
 
 def pbkdf2(_: Vector, v: Vector) -> bool:
     request = kdf.Derivation(
-        key=data(v, "password"), salt=data(v, "salt"), iterations=v["iterationCount"],
+        key=data(v, "password"),
+        salt=data(v, "salt"),
+        iterations=v["iterationCount"],
         length=v["dkLen"],
     )
     return kdf.derive(DerivationMethod.PBKDF2, request) == data(v, "dk")

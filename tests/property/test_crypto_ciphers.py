@@ -26,8 +26,9 @@ REFUSAL = "CRYPTO: decryption failed"
 BLOCKS = {Mode.CBC, Mode.ECB}
 WRAPS = {Mode.NIST_KEY_WRAP, Mode.AES_KEY_WRAP_PADDING}
 PROTECTING = [row for row in CIPHERS if row.aead or row.mode in WRAPS]
-ALL = [pytest.param(row, id=f"{row.name}-{row.padding.name if row.padding else ''}")
-       for row in CIPHERS]
+ALL = [
+    pytest.param(row, id=f"{row.name}-{row.padding.name if row.padding else ''}") for row in CIPHERS
+]
 ROWS = st.sampled_from(CIPHERS)
 EXAMPLES = settings(max_examples=30 * len(CIPHERS))
 GUARDED = [pytest.param(row, id=row.name) for row in PROTECTING]

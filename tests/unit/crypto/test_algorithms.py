@@ -24,8 +24,13 @@ KEY = bytes(range(32))
         (None, None, 5, "AES-GCM", None),
         (AES, None, 5, "AES-GCM", None),
         (AES, Parameters(block_cipher_mode=Mode.AEAD), 5, "AES-GCM", None),
-        (AES, Parameters(block_cipher_mode=Mode.GCM, padding_method=Padding.PKCS5), 5, "AES-GCM",
-         None),
+        (
+            AES,
+            Parameters(block_cipher_mode=Mode.GCM, padding_method=Padding.PKCS5),
+            5,
+            "AES-GCM",
+            None,
+        ),
         (AES, Parameters(block_cipher_mode=Mode.CBC), 5, "AES-CBC", Padding.PKCS5),
         (AES, Parameters(block_cipher_mode=Mode.ECB), 5, "AES-ECB", Padding.NONE),
         (AES, Parameters(block_cipher_mode=Mode.NIST_KEY_WRAP), 5, "AES-KW", None),
@@ -37,13 +42,21 @@ KEY = bytes(range(32))
         (CHACHA, Parameters(block_cipher_mode=Mode.AEAD), 5, "ChaCha20-Poly1305", None),
         (CHACHA_POLY, None, 5, "ChaCha20-Poly1305", None),
         (CHACHA_POLY, Parameters(block_cipher_mode=Mode.GCM), 5, "AES-GCM", None),
-        (CHACHA, Parameters(block_cipher_mode=Mode.CBC, cryptographic_algorithm=AES), 5, "AES-CBC",
-         Padding.PKCS5),
+        (
+            CHACHA,
+            Parameters(block_cipher_mode=Mode.CBC, cryptographic_algorithm=AES),
+            5,
+            "AES-CBC",
+            Padding.PKCS5,
+        ),
         (Algorithm.THREE_DES, None, 5, "3DES-CBC", Padding.PKCS5),
     ],
 )
 def test_mode_decides_then_the_request_then_the_key(
-    algorithm: Algorithm | None, parameters: Parameters | None, generation: int, name: str,
+    algorithm: Algorithm | None,
+    parameters: Parameters | None,
+    generation: int,
+    name: str,
     padding: Padding | None,
 ) -> None:
     row = cipher(algorithm, parameters, generation=generation)

@@ -11,9 +11,7 @@ from kmsd.kmip.errors import KmipError
 
 
 def test_the_layout_is_magic_count_and_items_after_their_lengths() -> None:
-    assert bulk.build([b"a", b"bc" * 100]) == (
-        b"\x87\x87\x02\x01a\xc8\x01" + b"bc" * 100
-    )
+    assert bulk.build([b"a", b"bc" * 100]) == (b"\x87\x87\x02\x01a\xc8\x01" + b"bc" * 100)
 
 
 @given(items=st.lists(st.binary(max_size=300), max_size=5))
@@ -36,9 +34,17 @@ def test_random_bytes_are_bulk_or_refused_and_never_worse(data: bytes) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        b"", b"\x87", b"\x87\x86\x00", b"plain text", b"\x87\x87", b"\x87\x87\x01",
-        b"\x87\x87\x01\x05abc", b"\x87\x87\x00left over", b"\x87\x87\xff\xff\xff\xff\x7f",
-        b"\x87\x87" + b"\xff" * 9 + b"\x02", b"\x87\x87" + b"\x80" * 12,
+        b"",
+        b"\x87",
+        b"\x87\x86\x00",
+        b"plain text",
+        b"\x87\x87",
+        b"\x87\x87\x01",
+        b"\x87\x87\x01\x05abc",
+        b"\x87\x87\x00left over",
+        b"\x87\x87\xff\xff\xff\xff\x7f",
+        b"\x87\x87" + b"\xff" * 9 + b"\x02",
+        b"\x87\x87" + b"\x80" * 12,
     ],
 )
 def test_magic_alone_makes_no_bulk(data: bytes) -> None:

@@ -54,84 +54,250 @@ class Answer(NamedTuple):
     counter: int | None = None
 
 
+# fmt: off - a table
 ANSWERS = [
-    Answer("SP 800-38A F.1.1", Algorithm.AES, Mode.ECB, KEY_128, BLOCKS,
-           "3ad77bb40d7a3660a89ecaf32466ef97f5d3d58503b9699de785895a96fdbaaf"
-           "43b1cd7f598ece23881b00e3ed0306887b0c785e27e8ad3f8223207104725dd4"),
-    Answer("SP 800-38A F.1.3", Algorithm.AES, Mode.ECB, KEY_192, BLOCKS[:32],
-           "bd334f1d6e45f25ff712a214571fa5cc"),
-    Answer("SP 800-38A F.1.5", Algorithm.AES, Mode.ECB, KEY_256, BLOCKS[:32],
-           "f3eed1bdb5d2a03c064b5a7e3db181f8"),
-    Answer("SP 800-38A F.2.1", Algorithm.AES, Mode.CBC, KEY_128, BLOCKS,
-           "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"
-           "73bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7",
-           IV, padding=NO_PADDING),
-    Answer("SP 800-38A F.2.3", Algorithm.AES, Mode.CBC, KEY_192, BLOCKS[:32],
-           "4f021db243bc633d7178183a9fa071e8", IV, padding=NO_PADDING),
-    Answer("SP 800-38A F.2.5", Algorithm.AES, Mode.CBC, KEY_256, BLOCKS[:32],
-           "f58c4c04d6e5f1ba779eabfb5f7bfbd6", IV, padding=NO_PADDING),
-    Answer("SP 800-38A F.5.1", Algorithm.AES, Mode.CTR, KEY_128, BLOCKS,
-           "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff"
-           "5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee", COUNTER),
-    Answer("SP 800-38A F.5.1, the counter apart", Algorithm.AES, Mode.CTR, KEY_128, BLOCKS,
-           "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff"
-           "5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee", COUNTER[:24],
-           counter=0xFCFDFEFF),
-    Answer("SP 800-38A F.5.3", Algorithm.AES, Mode.CTR, KEY_192, BLOCKS[:32],
-           "1abc932417521ca24f2b0459fe7e6e0b", COUNTER),
-    Answer("SP 800-38A F.5.5", Algorithm.AES, Mode.CTR, KEY_256, BLOCKS[:32],
-           "601ec313775789a5b7a7f504bbf3d228", COUNTER),
-    Answer("SP 800-38C example 1", Algorithm.AES, Mode.CCM, "404142434445464748494a4b4c4d4e4f",
-           "20212223", "7162015b", "10111213141516", "0001020304050607", "4dac255d"),
-    Answer("SP 800-38D test case 1", Algorithm.AES, Mode.GCM, "00" * 16, "", "", "00" * 12, "",
-           "58e2fccefa7e3061367f1d57a4e7455a"),
-    Answer("SP 800-38D test case 4", Algorithm.AES, Mode.GCM, GCM_KEY, GCM_TEXT,
-           "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e"
-           "21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091",
-           "cafebabefacedbaddecaf888", GCM_AAD, "5bc94fbc3221a5db94fae95ae7121a47"),
-    Answer("SP 800-38D test case 5: a nonce of 8 bytes", Algorithm.AES, Mode.GCM, GCM_KEY,
-           GCM_TEXT,
-           "61353b4c2806934a777ff51fa22a4755699b2a714fcdc6f83766e5f97b6c7423"
-           "73806900e49f24b22b097544d4896b424989b5e1ebac0f07c23f4598",
-           "cafebabefacedbad", GCM_AAD, "3612d2e79e3b0785561be14aaca2fccb"),
-    Answer("RFC 8452 C.1, empty", Algorithm.AES, Mode.GCM_SIV, "01" + "00" * 15, "", "",
-           "03" + "00" * 11, "", "dc20e2d83f25705bb49e439eca56de25"),
-    Answer("RFC 8452 C.1", Algorithm.AES, Mode.GCM_SIV, "01" + "00" * 15, "0100000000000000",
-           "b5d839330ac7b786", "03" + "00" * 11, "", "578782fff6013b815b287c22493a364c"),
-    Answer("IEEE 1619 vector 2", Algorithm.AES, Mode.XTS, "11" * 16 + "22" * 16, "44" * 32,
-           "c454185e6a16936e39334038acef838bfb186fff7480adc4289382ecd6d394f0",
-           "3333333333" + "00" * 11),
-    Answer("IEEE 1619 vector 2, the unit's number alone", Algorithm.AES, Mode.XTS,
-           "11" * 16 + "22" * 16, "44" * 32,
-           "c454185e6a16936e39334038acef838bfb186fff7480adc4289382ecd6d394f0", "3333333333"),
-    Answer("RFC 3394 4.1", Algorithm.AES, Mode.NIST_KEY_WRAP, IV,
-           "00112233445566778899aabbccddeeff",
-           "1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5"),
-    Answer("RFC 5649 6, 20 octets", Algorithm.AES, Mode.AES_KEY_WRAP_PADDING,
-           "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8",
-           "c37b7e6492584340bed12207808941155068f738",
-           "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a"),
-    Answer("RFC 8439 2.4.2", Algorithm.CHACHA20, None, bytes(range(32)).hex(), SUNSCREEN.hex(),
-           "6e2e359a2568f98041ba0728dd0d6981e97e7aec1d4360c20a27afccfd9fae0bf91b65c5524733ab8f593d"
-           "abcd62b3571639d624e65152ab8f530c359f0861d807ca0dbf500d6a6156a38e088a22b65e52bc514d16cc"
-           "f806818ce91ab77937365af90bbf74a35be6b40b8eedf2785e42874d",
-           "000000000000004a00000000", counter=1),
-    Answer("OASIS CS-BC-M-CHACHA20-3-21: a nonce of 8 bytes", Algorithm.CHACHA20, None, "00" * 32,
-           "00" * 60,
-           "de9cba7bf3d69ef5e786dc63973f653a0b49e015adbff7134fcb7df137821031"
-           "e85a050278a7084527214f73efc7fa5b5277062eb7a0433e445f41e3", "0000000000000001"),
-    Answer("RFC 8439 2.8.2", Algorithm.CHACHA20_POLY1305, None, bytes(range(0x80, 0xA0)).hex(),
-           SUNSCREEN.hex(),
-           "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb"
-           "69da92728b1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad6"
-           "75945585808b4831d7bc3ff4def08e4b7a9de576d26586cec64b6116",
-           "070000004041424344454647", "50515253c0c1c2c3c4c5c6c7",
-           "1ae10b594f09e26a7e902ecbd0600691"),
-    Answer("SP 800-67 B.1", Algorithm.THREE_DES, Mode.ECB,
-           "0123456789abcdef23456789abcdef01456789abcdef0123",
-           b"The qufck brown fox jump".hex(),
-           "a826fd8ce53b855fcce21c8112256fe668d5c05dd9b6b900"),
+    Answer(
+        "SP 800-38A F.1.1",
+        Algorithm.AES,
+        Mode.ECB,
+        KEY_128,
+        BLOCKS,
+        "3ad77bb40d7a3660a89ecaf32466ef97f5d3d58503b9699de785895a96fdbaaf"
+        "43b1cd7f598ece23881b00e3ed0306887b0c785e27e8ad3f8223207104725dd4",
+    ),
+    Answer(
+        "SP 800-38A F.1.3",
+        Algorithm.AES,
+        Mode.ECB,
+        KEY_192,
+        BLOCKS[:32],
+        "bd334f1d6e45f25ff712a214571fa5cc",
+    ),
+    Answer(
+        "SP 800-38A F.1.5",
+        Algorithm.AES,
+        Mode.ECB,
+        KEY_256,
+        BLOCKS[:32],
+        "f3eed1bdb5d2a03c064b5a7e3db181f8",
+    ),
+    Answer(
+        "SP 800-38A F.2.1",
+        Algorithm.AES,
+        Mode.CBC,
+        KEY_128,
+        BLOCKS,
+        "7649abac8119b246cee98e9b12e9197d5086cb9b507219ee95db113a917678b2"
+        "73bed6b8e3c1743b7116e69e222295163ff1caa1681fac09120eca307586e1a7",
+        IV,
+        padding=NO_PADDING,
+    ),
+    Answer(
+        "SP 800-38A F.2.3",
+        Algorithm.AES,
+        Mode.CBC,
+        KEY_192,
+        BLOCKS[:32],
+        "4f021db243bc633d7178183a9fa071e8",
+        IV,
+        padding=NO_PADDING,
+    ),
+    Answer(
+        "SP 800-38A F.2.5",
+        Algorithm.AES,
+        Mode.CBC,
+        KEY_256,
+        BLOCKS[:32],
+        "f58c4c04d6e5f1ba779eabfb5f7bfbd6",
+        IV,
+        padding=NO_PADDING,
+    ),
+    Answer(
+        "SP 800-38A F.5.1",
+        Algorithm.AES,
+        Mode.CTR,
+        KEY_128,
+        BLOCKS,
+        "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff"
+        "5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee",
+        COUNTER,
+    ),
+    Answer(
+        "SP 800-38A F.5.1, the counter apart",
+        Algorithm.AES,
+        Mode.CTR,
+        KEY_128,
+        BLOCKS,
+        "874d6191b620e3261bef6864990db6ce9806f66b7970fdff8617187bb9fffdff"
+        "5ae4df3edbd5d35e5b4f09020db03eab1e031dda2fbe03d1792170a0f3009cee",
+        COUNTER[:24],
+        counter=0xFCFDFEFF,
+    ),
+    Answer(
+        "SP 800-38A F.5.3",
+        Algorithm.AES,
+        Mode.CTR,
+        KEY_192,
+        BLOCKS[:32],
+        "1abc932417521ca24f2b0459fe7e6e0b",
+        COUNTER,
+    ),
+    Answer(
+        "SP 800-38A F.5.5",
+        Algorithm.AES,
+        Mode.CTR,
+        KEY_256,
+        BLOCKS[:32],
+        "601ec313775789a5b7a7f504bbf3d228",
+        COUNTER,
+    ),
+    Answer(
+        "SP 800-38C example 1",
+        Algorithm.AES,
+        Mode.CCM,
+        "404142434445464748494a4b4c4d4e4f",
+        "20212223",
+        "7162015b",
+        "10111213141516",
+        "0001020304050607",
+        "4dac255d",
+    ),
+    Answer(
+        "SP 800-38D test case 1",
+        Algorithm.AES,
+        Mode.GCM,
+        "00" * 16,
+        "",
+        "",
+        "00" * 12,
+        "",
+        "58e2fccefa7e3061367f1d57a4e7455a",
+    ),
+    Answer(
+        "SP 800-38D test case 4",
+        Algorithm.AES,
+        Mode.GCM,
+        GCM_KEY,
+        GCM_TEXT,
+        "42831ec2217774244b7221b784d0d49ce3aa212f2c02a4e035c17e2329aca12e"
+        "21d514b25466931c7d8f6a5aac84aa051ba30b396a0aac973d58e091",
+        "cafebabefacedbaddecaf888",
+        GCM_AAD,
+        "5bc94fbc3221a5db94fae95ae7121a47",
+    ),
+    Answer(
+        "SP 800-38D test case 5: a nonce of 8 bytes",
+        Algorithm.AES,
+        Mode.GCM,
+        GCM_KEY,
+        GCM_TEXT,
+        "61353b4c2806934a777ff51fa22a4755699b2a714fcdc6f83766e5f97b6c7423"
+        "73806900e49f24b22b097544d4896b424989b5e1ebac0f07c23f4598",
+        "cafebabefacedbad",
+        GCM_AAD,
+        "3612d2e79e3b0785561be14aaca2fccb",
+    ),
+    Answer(
+        "RFC 8452 C.1, empty",
+        Algorithm.AES,
+        Mode.GCM_SIV,
+        "01" + "00" * 15,
+        "",
+        "",
+        "03" + "00" * 11,
+        "",
+        "dc20e2d83f25705bb49e439eca56de25",
+    ),
+    Answer(
+        "RFC 8452 C.1",
+        Algorithm.AES,
+        Mode.GCM_SIV,
+        "01" + "00" * 15,
+        "0100000000000000",
+        "b5d839330ac7b786",
+        "03" + "00" * 11,
+        "",
+        "578782fff6013b815b287c22493a364c",
+    ),
+    Answer(
+        "IEEE 1619 vector 2",
+        Algorithm.AES,
+        Mode.XTS,
+        "11" * 16 + "22" * 16,
+        "44" * 32,
+        "c454185e6a16936e39334038acef838bfb186fff7480adc4289382ecd6d394f0",
+        "3333333333" + "00" * 11,
+    ),
+    Answer(
+        "IEEE 1619 vector 2, the unit's number alone",
+        Algorithm.AES,
+        Mode.XTS,
+        "11" * 16 + "22" * 16,
+        "44" * 32,
+        "c454185e6a16936e39334038acef838bfb186fff7480adc4289382ecd6d394f0",
+        "3333333333",
+    ),
+    Answer(
+        "RFC 3394 4.1",
+        Algorithm.AES,
+        Mode.NIST_KEY_WRAP,
+        IV,
+        "00112233445566778899aabbccddeeff",
+        "1fa68b0a8112b447aef34bd8fb5a7b829d3e862371d2cfe5",
+    ),
+    Answer(
+        "RFC 5649 6, 20 octets",
+        Algorithm.AES,
+        Mode.AES_KEY_WRAP_PADDING,
+        "5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8",
+        "c37b7e6492584340bed12207808941155068f738",
+        "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a",
+    ),
+    Answer(
+        "RFC 8439 2.4.2",
+        Algorithm.CHACHA20,
+        None,
+        bytes(range(32)).hex(),
+        SUNSCREEN.hex(),
+        "6e2e359a2568f98041ba0728dd0d6981e97e7aec1d4360c20a27afccfd9fae0bf91b65c5524733ab8f593d"
+        "abcd62b3571639d624e65152ab8f530c359f0861d807ca0dbf500d6a6156a38e088a22b65e52bc514d16cc"
+        "f806818ce91ab77937365af90bbf74a35be6b40b8eedf2785e42874d",
+        "000000000000004a00000000",
+        counter=1,
+    ),
+    Answer(
+        "OASIS CS-BC-M-CHACHA20-3-21: a nonce of 8 bytes",
+        Algorithm.CHACHA20,
+        None,
+        "00" * 32,
+        "00" * 60,
+        "de9cba7bf3d69ef5e786dc63973f653a0b49e015adbff7134fcb7df137821031"
+        "e85a050278a7084527214f73efc7fa5b5277062eb7a0433e445f41e3",
+        "0000000000000001",
+    ),
+    Answer(
+        "RFC 8439 2.8.2",
+        Algorithm.CHACHA20_POLY1305,
+        None,
+        bytes(range(0x80, 0xA0)).hex(),
+        SUNSCREEN.hex(),
+        "d31a8d34648e60db7b86afbc53ef7ec2a4aded51296e08fea9e2b5a736ee62d63dbea45e8ca9671282fafb"
+        "69da92728b1a71de0a9e060b2905d6a5b67ecd3b3692ddbd7f2d778b8c9803aee328091b58fab324e4fad6"
+        "75945585808b4831d7bc3ff4def08e4b7a9de576d26586cec64b6116",
+        "070000004041424344454647",
+        "50515253c0c1c2c3c4c5c6c7",
+        "1ae10b594f09e26a7e902ecbd0600691",
+    ),
+    Answer(
+        "SP 800-67 B.1",
+        Algorithm.THREE_DES,
+        Mode.ECB,
+        "0123456789abcdef23456789abcdef01456789abcdef0123",
+        b"The qufck brown fox jump".hex(),
+        "a826fd8ce53b855fcce21c8112256fe668d5c05dd9b6b900",
+    ),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize("known", ANSWERS, ids=lambda known: known.source)
@@ -196,10 +362,20 @@ def test_aes_cmac_is_that_of_rfc_4493(size: int, expected: str) -> None:
         (Hash.SHA1, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"),
         (Hash.SHA224, "a30e01098bc6dbbf45690f3a7e9e6d0f8bbea2a39e6148008fd05e44"),
         (Hash.SHA256, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
-        (Hash.SHA384, ("af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e"
-                      "8e2240ca5e69e2c78b3239ecfab21649")),
-        (Hash.SHA512, ("164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
-                      "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737")),
+        (
+            Hash.SHA384,
+            (
+                "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47e42ec3736322445e"
+                "8e2240ca5e69e2c78b3239ecfab21649"
+            ),
+        ),
+        (
+            Hash.SHA512,
+            (
+                "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea250554"
+                "9758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737"
+            ),
+        ),
     ],
 )
 def test_hmac_is_that_of_rfc_4231_and_2202(hashing: Hash, expected: str) -> None:
@@ -237,7 +413,10 @@ def test_hkdf_is_that_of_rfc_5869_a_1() -> None:
 )
 def test_pbkdf2_is_that_of_rfc_6070(iterations: int, expected: str) -> None:
     request = kdf.Derivation(
-        key=b"password", salt=b"salt", iterations=iterations, length=20,
+        key=b"password",
+        salt=b"salt",
+        iterations=iterations,
+        length=20,
         parameters=Parameters(hashing_algorithm=Hash.SHA1),
     )
     assert kdf.derive(DerivationMethod.PBKDF2, request).hex() == expected

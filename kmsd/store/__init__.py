@@ -26,13 +26,17 @@ SQLITE_FILE = "kms.db"
 
 
 class Database(msgspec.Struct, frozen=True, kw_only=True):
-    """Which database, as the settings name it. `path` is the folder of SQLite's files."""
+    """Which database, as the settings name it. `path` is the folder of SQLite's files.
+
+    `max_connections` (at least 3) are one for writing, one for reading objects, the rest for lists.
+    """
 
     type: str
     path: Path = Path()
     url: str = ""
     mysql_user_cert_file: Path | None = None
     mysql_user_cert_password: str = ""
+    max_connections: int = 5
 
     def __repr__(self) -> str:
         """Leave the URL out: it has a password."""
@@ -69,11 +73,18 @@ def open_store(
     shared = Generation(Path(f"{file}-shared")) if file and several_processes else None
     lifetime = cache.replicated_seconds if source.dialect.shared or shared else None
     store = CachedStore(
-        SqlStore(reactor, source), reactor.seconds, cache.capacity, lifetime, shared
+        SqlStore(reactor, _sized(source, database)), reactor.seconds, cache.capacity, lifetime, shared
     )
     if source.dialect.announce and lifetime:
         _listen(reactor, source, store)
     return store
+
+
+def _sized(source: Source, database: Database) -> Source:
+    """Let a store have as many connections as the settings say."""
+    scans = max(1, database.max_connections - 2)
+    dialect = msgspec.structs.replace(source.dialect, parallel_scans=scans)
+    return Source(dialect, source.connect)
 
 
 def _listen(reactor: Reactor, source: Source, store: CachedStore) -> None:
@@ -142,8 +153,11 @@ def open_tenants(
     cache: Cache | None = None,
     clear: bool = False,
     several_processes: bool = False,
+    capacity: int = 100,
 ) -> Tenants:
     """Return the encrypted databases of a folder, which is made if it is missing.
+
+    At most `capacity` of them stay open.
 
     Raises:
         StoreError: the folder cannot be used.
@@ -157,6 +171,7 @@ def open_tenants(
     return Tenants(
         reactor,
         folder,
+        capacity=capacity,
         cached_records=min(cache.capacity, 200),
         cache_seconds=cache.replicated_seconds if several_processes else None,
         clear=clear,

@@ -50,7 +50,14 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     parallel_scans: int = 3
 
 
-_SQLITE_TYPES = {"text": "TEXT", "blob": "BLOB", "engine": "", "table": " WITHOUT ROWID"}
+_IF_NUMBER = " WHERE number IS NOT NULL"
+_SQLITE_TYPES = {
+    "text": "TEXT",
+    "blob": "BLOB",
+    "engine": "",
+    "table": " WITHOUT ROWID",
+    "if:number": _IF_NUMBER,
+}
 
 SQLITE = Dialect(
     name="sqlite",
@@ -70,7 +77,13 @@ SQLCIPHER = msgspec.structs.replace(SQLITE, name="sqlite-enc", parallel_scans=0)
 POSTGRESQL = Dialect(
     name="postgresql",
     mark="%s",
-    types={"text": 'VARCHAR({n}) COLLATE "C"', "blob": "BYTEA", "engine": "", "table": ""},
+    types={
+        "text": 'VARCHAR({n}) COLLATE "C"',
+        "blob": "BYTEA",
+        "engine": "",
+        "table": "",
+        "if:number": _IF_NUMBER,
+    },
     fault=postgresql.fault,
     shared=True,
     transactional_schema=True,
@@ -88,6 +101,7 @@ MYSQL = Dialect(
         "blob": "LONGBLOB",
         "engine": " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
         "table": " ENGINE=InnoDB ROW_FORMAT=DYNAMIC",
+        "if:number": "",  # it has no partial indexes
     },
     fault=mysql.fault,
     shared=True,

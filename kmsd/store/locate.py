@@ -121,9 +121,8 @@ def _exists(label: Clause) -> Clause:
 
 def _narrowest(transaction: Transaction, starts: list[Clause], query: Query) -> Clause | None:
     """Return the label that fewest objects have, or None if all are common and there is better."""
-    only = len(starts) == 1 and not _conditions(query)
-    if not starts or only:
-        return starts[0] if starts else None
+    if not starts:
+        return None
     counts = [_count_up_to(transaction, start) for start in starts]
     least = min(counts)
     if least == _FEW and query.accessible_to is not None:
@@ -166,12 +165,16 @@ def _from_owner(query: Query, conditions: list[Clause]) -> Clause:
     if caller is None:
         return Clause(f"SELECT o.uid FROM objects o WHERE 1 = 1{rest.sql}", rest.values)  # noqa: S608
     return Clause(
-        f"SELECT o.uid FROM objects o WHERE o.owner = ?{rest.sql}"  # noqa: S608
-        " UNION ALL SELECT o.uid FROM objects o WHERE o.uid IN"
+        f"SELECT {_UNSORTED} FROM objects o WHERE o.owner = ?{rest.sql}"  # noqa: S608
+        f" UNION ALL SELECT {_UNSORTED} FROM objects o WHERE o.uid IN"
         " (SELECT g.uid FROM grants g WHERE g.grantee IN (?, ?))"
         f" AND o.owner <> ?{rest.sql}",
         (caller, *rest.values, caller, EVERYONE, caller, *rest.values),
     )
+
+
+# Not a plain column: an index that gives the order must not win over one that gives the answer.
+_UNSORTED = "COALESCE(o.uid, '') AS uid"
 
 
 def _page(transaction: Transaction, found: Clause, query: Query) -> Found:

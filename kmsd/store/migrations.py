@@ -68,7 +68,7 @@ MIGRATIONS = (
                 PRIMARY KEY (name, value, uid)
             ){table}""",
             "CREATE INDEX labels_by_uid ON labels (uid)",
-            "CREATE INDEX labels_by_number ON labels (name, number, uid)",
+            "CREATE INDEX labels_by_number ON labels (name, number, uid){if:number}",
             """CREATE TABLE grants (
                 uid {text:128} NOT NULL,
                 grantee {text:255} NOT NULL,
@@ -209,7 +209,7 @@ def _filled(statement: str, dialect: Dialect) -> str:
     for size in (64, 128, 255):
         column = dialect.types["text"].replace("{n}", str(size))
         statement = statement.replace(f"{{text:{size}}}", column)
-    for hole in ("blob", "table", "engine"):
+    for hole in ("blob", "table", "engine", "if:number"):
         statement = statement.replace(f"{{{hole}}}", dialect.types[hole])
     return statement
 

@@ -52,14 +52,16 @@ class Line:
                     if self.dead:
                         continue
                     data = end.recv(65536)
-                    if not data or not self._pass(data, end is client, client, server):
+                    if not data or not self._pass(data, end, client, server):
                         return
                 if self.dead:
                     threading.Event().wait(0.05)
 
     def _pass(
-        self, data: bytes, upwards: bool, client: socket.socket, server: socket.socket
+        self, data: bytes, origin: socket.socket, client: socket.socket, server: socket.socket
     ) -> bool:
+        """Pass on what `origin` sent; tell whether the connection is to stay."""
+        upwards = origin is client
         hit = upwards and self._word and self._word in data
         if not hit or self._pass_on:
             (server if upwards else client).sendall(data)

@@ -1,0 +1,58 @@
+"""A process that writes until it is killed, and tells what was acknowledged.
+
+`crashing.py FOLDER [SECRET]`: with a secret, the database of a tenant. Each line of the output
+is one fact: `+ uid` a pair was acknowledged, `~ uid` a removal begins, `- uid` it was acknowledged,
+`= uid N` the object's N-th change was acknowledged.
+"""
+
+import os
+import random
+import sys
+from pathlib import Path
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+from kmsd.store import Database, open_store, open_tenants
+from kmsd.store.interfaces import Insert, IStore, Remove, Replace
+from tests.records import changed, record
+
+
+def tell(fact: str) -> None:
+    os.write(1, f"{fact}\n".encode())
+
+
+async def write_on(store: IStore, name: str) -> None:
+    chance = random.Random(name)  # noqa: S311
+    number = 0
+    while True:
+        number += 1
+        uid = f"{name}-{number}"
+        pair = (record(uid, tags=("t", name)), record(f"{uid}_pk", tags=("t", name)))
+        await store.write(*map(Insert, pair))
+        tell(f"+ {uid}")
+        if chance.random() < 0.3:
+            found = await store.get(uid)
+            assert found is not None
+            await store.write(Replace(changed(found, comment="changed")))
+            tell(f"= {uid} 2")
+            await store.grant(uid, "bob", frozenset({"get"}))
+        elif chance.random() < 0.3:
+            tell(f"~ {uid}")
+            await store.write(Remove(uid, 1), Remove(f"{uid}_pk", 1))
+            tell(f"- {uid}")
+
+
+async def main(folder: Path, secret: str | None) -> None:
+    if secret:
+        store = await open_tenants(reactor, folder).select(secret)  # type: ignore[arg-type]
+    else:
+        database = Database(type="sqlite", path=folder)
+        store = open_store(reactor, database)  # type: ignore[arg-type]
+    for number in range(6):
+        Deferred.fromCoroutine(write_on(store, f"{os.getpid()}-{number}"))
+
+
+if __name__ == "__main__":
+    Deferred.fromCoroutine(main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None))
+    reactor.run()

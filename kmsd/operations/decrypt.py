@@ -18,7 +18,7 @@ class Decrypt(Structure):
 
     unique_identifier: str | None = None
     cryptographic_parameters: CryptographicParameters | None = None
-    data: bytes | None = None
+    data: Annotated[bytes | None, SECRET] = None
     iv_counter_nonce: bytes | None = None
     correlation_value: bytes | None = None
     init_indicator: bool | None = None

@@ -69,10 +69,15 @@ def generate_symmetric(
     allowed = SYMMETRIC.get(algorithm)
     if allowed is None:
         raise _refused(f"new symmetric keys of algorithm {algorithm.wire_name} are not supported")
-    bits = _DEFAULT_BITS.get(algorithm, 256) if bits is None else bits
+    bits = default_length(algorithm) if bits is None else bits
     if bits not in allowed:
         raise _bad_length(algorithm, bits, allowed)
     return random(_PARITY.get(bits, bits) // 8 if algorithm is Algorithm.THREE_DES else bits // 8)
+
+
+def default_length(algorithm: Algorithm) -> int:
+    """Return the length in bits of a symmetric key that nobody gave one."""
+    return _DEFAULT_BITS.get(algorithm, 256)
 
 
 def generate_pair(

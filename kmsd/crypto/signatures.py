@@ -28,7 +28,7 @@ _NAMED: dict[Signature, tuple[Algorithm, Hash | None]] = {
     Signature.SHA1_WITH_RSA_ENCRYPTION: (Algorithm.RSA, Hash.SHA1),
     Signature.SHA224_WITH_RSA_ENCRYPTION: (Algorithm.RSA, Hash.SHA224),
     Signature.SHA256_WITH_RSA_ENCRYPTION: (Algorithm.RSA, Hash.SHA256),
-    Signature.SHA3_84_WITH_RSA_ENCRYPTION: (Algorithm.RSA, Hash.SHA384),
+    Signature.SHA384_WITH_RSA_ENCRYPTION: (Algorithm.RSA, Hash.SHA384),
     Signature.SHA512_WITH_RSA_ENCRYPTION: (Algorithm.RSA, Hash.SHA512),
     Signature.SHA3_256_WITH_RSA_ENCRYPTION: (Algorithm.RSA, Hash.SHA3_256),
     Signature.SHA3_384_WITH_RSA_ENCRYPTION: (Algorithm.RSA, Hash.SHA3_384),

@@ -55,6 +55,7 @@ class Attributes(Structure):
     object_group: tuple[str, ...] = ()
     object_group_member: enums.ObjectGroupMember | None = None
     object_type: enums.ObjectType | None = None
+    operation_policy_name: str | None = None
     opaque_data_type: enums.OpaqueDataType | None = None
     original_creation_date: DateTime | None = None
     pkcs12_friendly_name: str | None = None
@@ -62,7 +63,7 @@ class Attributes(Structure):
     protect_stop_date: DateTime | None = None
     protection_level: enums.ProtectionLevel | None = None
     protection_period: Interval | None = None
-    protection_storage_masks: structures.ProtectionStorageMasks | None = None
+    protection_storage_mask: enums.ProtectionStorageMask | None = None
     quantum_safe: bool | None = None
     random_number_generator: structures.RandomNumberGenerator | None = None
     revocation_reason: structures.RevocationReason | None = None
@@ -118,7 +119,7 @@ RULES: dict[str, Rule] = {
     "digest": _BY_SERVER,
     "digital_signature_algorithm": _BY_SERVER,
     "extractable": _KEPT,
-    "fresh": _BY_SERVER,
+    "fresh": _ONCE,
     "initial_date": _BY_SERVER,
     "key_format_type": Rule(modify=False, delete=False, indexed=True),
     "key_value_location": _INDEXED,
@@ -134,9 +135,8 @@ RULES: dict[str, Rule] = {
     "opaque_data_type": Rule(modify=False, delete=False, indexed=True),
     "original_creation_date": _ONCE,
     "pkcs12_friendly_name": _INDEXED,
-    "protection_level": _KEPT,
-    "quantum_safe": _KEPT,
-    "random_number_generator": _BY_SERVER,
+    "protection_storage_mask": _BY_SERVER,
+    "random_number_generator": _ONCE,
     "revocation_reason": _BY_SERVER,
     "rotate_date": _BY_SERVER,
     "rotate_generation": _BY_SERVER,
@@ -151,6 +151,28 @@ RULES: dict[str, Rule] = {
     "x509_certificate_subject": Rule(set=False, modify=False, delete=False, indexed=True),
 }
 _FREE = Rule()
+
+BY_THE_BOOK_FIXED = frozenset(
+    {
+        "cryptographic_algorithm",
+        "cryptographic_domain_parameters",
+        "cryptographic_length",
+        "cryptographic_usage_mask",
+        "nist_key_type",
+    }
+)
+"""What KMIP lets no client change once it has a value, but the product does."""
+
+FOR_THE_BOOK = frozenset(
+    {
+        "lease_time",
+        "operation_policy_name",
+        "protection_storage_mask",
+        "random_number_generator",
+        "short_unique_identifier",
+    }
+)
+"""What every object has by the book, and the product's clients see only when they ask for it."""
 
 
 def rule(field: str) -> Rule:

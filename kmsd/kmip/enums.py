@@ -338,7 +338,7 @@ class DigitalSignatureAlgorithm(Enumeration):
     SHA1_WITH_RSA_ENCRYPTION = 0x03, "SHA1WithRSAEncryption", "2.0"
     SHA224_WITH_RSA_ENCRYPTION = 0x04, "SHA224WithRSAEncryption", "2.0"
     SHA256_WITH_RSA_ENCRYPTION = 0x05, "SHA256WithRSAEncryption", "2.0"
-    SHA3_84_WITH_RSA_ENCRYPTION = 0x06, "SHA384WithRSAEncryption", "2.0"
+    SHA384_WITH_RSA_ENCRYPTION = 0x06, "SHA384WithRSAEncryption", "2.0"
     SHA512_WITH_RSA_ENCRYPTION = 0x07, "SHA512WithRSAEncryption", "2.0"
     RSASSAPSS = 0x08, "RSASSAPSS", "2.0"
     DSA_WITH_SHA1 = 0x09, "DSAWithSHA1", "1.1"

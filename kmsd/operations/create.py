@@ -103,7 +103,8 @@ def symmetric_key(call: Call, attributes: Attributes) -> SymmetricKey:
             key_format_type=KeyFormatType.TRANSPARENT_SYMMETRIC_KEY,
             key_value=KeyValue(key_material=TransparentSymmetricKey(key=key)),
             cryptographic_algorithm=algorithm,
-            cryptographic_length=len(key) * 8,
+            cryptographic_length=attributes.cryptographic_length
+            or generate.default_length(algorithm),
         )
     )
 

@@ -3,6 +3,7 @@
 from typing import Annotated
 
 import msgspec
+from twisted.logger import Logger
 
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import (
@@ -13,12 +14,15 @@ from kmsd.kmip.enums import (
     ResultReason,
 )
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.objects import KeyValue, ManagedObject, key_block
 from kmsd.kmip.structures import KeyWrappingSpecification
 from kmsd.operations import conversion, wrapping
 from kmsd.operations.call import Call
-from kmsd.store.interfaces import Record
+from kmsd.store.interfaces import Record, Replace, StoreError
 from kmsd.ttlv.schema import BY_TAG, Structure
+
+_log = Logger()
 
 
 class Get(Structure):
@@ -47,6 +51,7 @@ async def get(call: Call, request: Get) -> GetResponse:
     """
     record = call.target
     managed_object = await retrieved(call, request, record)
+    await _served(call, record)
     assert record.attributes.object_type is not None  # noqa: S101 (every record has one)
     return GetResponse(
         object_type=record.attributes.object_type,
@@ -69,9 +74,10 @@ async def retrieved(call: Call, request: Get, record: Record) -> ManagedObject:
     if wrapping.is_wrapped(managed_object) and unwrap:
         managed_object = await wrapping.clear(call, record)
     if not wrapping.is_wrapped(managed_object):
-        managed_object = conversion.converted(
-            managed_object, request.key_format_type, request.key_compression_type
-        )
+        wanted = request.key_format_type
+        if wanted is None and call.generation is Generation.KMIP:
+            wanted = record.attributes.key_format_type
+        managed_object = conversion.converted(managed_object, wanted, request.key_compression_type)
     elif request.key_format_type not in {None, _format(managed_object)}:
         raise KmipError(
             ResultReason.KEY_FORMAT_TYPE_NOT_SUPPORTED,
@@ -80,6 +86,20 @@ async def retrieved(call: Call, request: Get, record: Record) -> ManagedObject:
     if specification is None:
         return managed_object
     return await wrapping.wrap(call, managed_object, specification)
+
+
+async def _served(call: Call, record: Record) -> None:
+    """Note that the object is no longer fresh (KMIP 2.1 §4.24); nobody waits for that in vain.
+
+    What else changes the object meanwhile wins, and so does the answer over a failing store.
+    """
+    if not record.attributes.fresh:
+        return
+    attributes = msgspec.structs.replace(record.attributes, fresh=False)
+    try:
+        await call.store.write(Replace(msgspec.structs.replace(record, attributes=attributes)))
+    except StoreError as error:
+        _log.info("{uid} stays fresh: {error}", uid=record.unique_identifier, error=str(error))
 
 
 def _check_secrecy(record: Record, *, wrapped: bool) -> None:
@@ -104,7 +124,8 @@ def _format(managed_object: ManagedObject) -> KeyFormatType | None:
 def _with_attributes(call: Call, record: Record, managed_object: ManagedObject) -> ManagedObject:
     """Add the attributes to the Key Value, as the product's JSON clients expect them there."""
     block = key_block(managed_object)
-    if call.generation != 4 or block is None or not isinstance(block.key_value, KeyValue):  # noqa: PLR2004
+    is_4 = call.generation is Generation.V4
+    if not is_4 or block is None or not isinstance(block.key_value, KeyValue):
         return managed_object
     attributes: Attributes = msgspec.structs.replace(
         record.attributes, key_format_type=block.key_format_type

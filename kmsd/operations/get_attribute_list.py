@@ -1,9 +1,10 @@
 """Get Attribute List (KMIP 2.1 §6.1.21)."""
 
 from kmsd.kmip import attributes as attribute_rules
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.structures import AttributeReference
 from kmsd.operations.call import Call
-from kmsd.operations.get_attributes import current
+from kmsd.operations.get_attributes import current, without_book
 from kmsd.ttlv import Item, ItemType
 from kmsd.ttlv.schema import Structure, dump
 from kmsd.ttlv.tags import TAGS, spelled
@@ -25,6 +26,8 @@ class GetAttributeListResponse(Structure):
 async def get_attribute_list(call: Call, _request: GetAttributeList) -> GetAttributeListResponse:
     """Return the names of the attributes that the object has."""
     attributes = current(call, call.target)
+    if call.generation is not Generation.KMIP:
+        attributes = without_book(attributes)
     names = [field for field in attribute_rules.present(attributes) if field != "attribute"]
     references = [_by_tag(spelled(name)) for name in names]
     references += [

@@ -7,6 +7,7 @@ import msgspec
 from kmsd.kmip import attributes as attribute_rules
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.generations import Generation
+from kmsd.kmip.objects import key_block
 from kmsd.kmip.states import effective_state
 from kmsd.operations import changing
 from kmsd.operations.call import Call
@@ -42,13 +43,28 @@ async def get_attributes(call: Call, request: GetAttributes) -> GetAttributesRes
     shown = current(call, call.target)
     if request.attribute_reference:
         shown = _selected(call, shown, request.attribute_reference)
+    elif call.generation is not Generation.KMIP:
+        shown = without_book(shown)
     return GetAttributesResponse(unique_identifier=call.target.unique_identifier, attributes=shown)
 
 
 def current(call: Call, record: Record) -> Attributes:
-    """Return a record's attributes with the state as of now."""
-    state = effective_state(record.attributes, call.now)
-    return msgspec.structs.replace(record.attributes, state=state)
+    """Return a record's attributes with the state as of now.
+
+    The product tells in which format a key is stored, KMIP in which it came.
+    """
+    attributes = record.attributes
+    stored = key_block(record.managed_object)
+    if call.generation is not Generation.KMIP and stored is not None:
+        attributes = msgspec.structs.replace(attributes, key_format_type=stored.key_format_type)
+    return msgspec.structs.replace(attributes, state=effective_state(attributes, call.now))
+
+
+def without_book(attributes: Attributes) -> Attributes:
+    """Return the attributes without those that the product's clients need not know."""
+    return msgspec.structs.replace(
+        attributes, **dict.fromkeys(attribute_rules.FOR_THE_BOOK), fresh=None
+    )
 
 
 def _selected(call: Call, attributes: Attributes, references: tuple[Item, ...]) -> Attributes:

@@ -1,7 +1,6 @@
 """What Register and Import share: a client's object checked, described and recorded."""
 
 import msgspec
-from cryptography import x509
 
 from kmsd.crypto import formats
 from kmsd.kmip.attributes import Attributes
@@ -21,7 +20,7 @@ from kmsd.kmip.objects import (
     key_material,
 )
 from kmsd.kmip.structures import CryptographicDomainParameters
-from kmsd.operations import covercrypt, making
+from kmsd.operations import certificate_attributes, covercrypt, making, small_dsa
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import Record
 
@@ -56,6 +55,7 @@ async def received_record(
         attributes,
         managed_object,
         system_tag=making.USER_KEY_TAG if is_user_key else None,
+        received=True,
     )
 
 
@@ -64,8 +64,10 @@ async def _examined(
 ) -> tuple[ManagedObject, Attributes]:
     """Check the object, and add to its attributes what it says of itself."""
     if isinstance(managed_object, Certificate):
-        return managed_object, _certificate(managed_object, attributes)
+        return managed_object, certified(managed_object, attributes)
     block = key_block(managed_object)
+    if block is not None:
+        attributes = msgspec.structs.replace(attributes, key_format_type=block.key_format_type)
     if block is None or block.key_wrapping_data is not None or block.key_format_type in _OPAQUE:
         return managed_object, attributes
     if key_material(block) is None:
@@ -82,12 +84,6 @@ async def _examined(
 def _symmetric_key(block: KeyBlock) -> SymmetricKey:
     """Keep the key as Transparent Symmetric Key whatever form it came in; check its length."""
     key = formats.load_symmetric(block)
-    if block.cryptographic_length not in (None, len(key) * 8):
-        raise KmipError(
-            ResultReason.INVALID_FIELD,
-            f"the KeyMaterial has {len(key) * 8} bits, CryptographicLength says"
-            f" {block.cryptographic_length}",
-        )
     attributes = block.key_value.attributes if isinstance(block.key_value, KeyValue) else None
     return SymmetricKey(
         key_block=msgspec.structs.replace(
@@ -96,7 +92,7 @@ def _symmetric_key(block: KeyBlock) -> SymmetricKey:
             key_value=KeyValue(
                 key_material=TransparentSymmetricKey(key=key), attributes=attributes
             ),
-            cryptographic_length=len(key) * 8,
+            cryptographic_length=block.cryptographic_length or len(key) * 8,
         )
     )
 
@@ -106,6 +102,8 @@ async def _asymmetric_key(
 ) -> tuple[ManagedObject, Attributes]:
     """Parse and validate the key; keep it in the format in which it came."""
     block = managed_object.key_block
+    if small_dsa.is_kept(block):
+        return managed_object, attributes
     load = formats.load_private if isinstance(managed_object, PrivateKey) else formats.load_public
     key = await call.offload(load, block)
     described = formats.describe(key)
@@ -121,17 +119,19 @@ async def _asymmetric_key(
     return msgspec.structs.replace(managed_object, key_block=block), complete
 
 
-def _certificate(certificate: Certificate, attributes: Attributes) -> Attributes:
+def certified(certificate: Certificate, attributes: Attributes) -> Attributes:
+    """Add to the attributes of a certificate what it says of itself.
+
+    Raises:
+        KmipError: it is said to be X.509, and is not.
+    """
+    described: dict[str, object] = {}
     if certificate.certificate_type is CertificateType.X509:
-        try:
-            x509.load_der_x509_certificate(certificate.certificate_value)
-        except ValueError:
-            raise KmipError(
-                ResultReason.INVALID_FIELD, "CertificateValue is not an X.509 certificate in DER"
-            ) from None
+        described = certificate_attributes.described(certificate.certificate_value)
     return msgspec.structs.replace(
         attributes,
         certificate_type=certificate.certificate_type,
         certificate_length=len(certificate.certificate_value),
         key_format_type=KeyFormatType.X509,
+        **described,
     )

@@ -18,10 +18,11 @@ from kmsd.kmip.enums import (
     State,
 )
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.objects import TYPES, ManagedObject, TransparentSymmetricKey, key_block, key_material
 from kmsd.kmip.states import effective_state
 from kmsd.kmip.structures import Digest
-from kmsd.operations import keysets
+from kmsd.operations import keysets, server_attributes
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import EVERYONE, Record
 from kmsd.ttlv import binary_format
@@ -154,26 +155,31 @@ def new_record(
     attributes: Attributes,
     managed_object: ManagedObject,
     system_tag: str | None = None,
+    *,
+    received: bool = False,
 ) -> Record:
     """Make the record of a new object: what the caller asked for, and what the server adds.
 
     A 4.x client's object is born Active. Any other is Pre-Active until its Activation Date.
+    `received` tells an object that the client made from one that the server makes.
     """
     keysets.check_name(unique_identifier, attributes)
+    server_attributes.check_quantum_safe(attributes)
     kind = TYPES[type(managed_object)]
     tags = user_tags(attributes, call) | {system_tag or SYSTEM_TAGS.get(kind, "")} - {""}
     complete = msgspec.structs.replace(
         attribute_rules.with_tags(attributes, tags),
         unique_identifier=unique_identifier,
         object_type=kind,
-        state=State.ACTIVE if call.generation == 4 else State.PRE_ACTIVE,  # noqa: PLR2004
+        state=State.ACTIVE if call.generation is Generation.V4 else State.PRE_ACTIVE,
         initial_date=call.now,
         original_creation_date=attributes.original_creation_date or call.now,
         last_change_date=call.now,
         digest=digests(managed_object),
         cryptographic_usage_mask=_usage(attributes, kind),
         **_described(attributes, managed_object),
-        **_secrecy(attributes, kind),
+        **_secrecy(attributes, kind, call.generation),
+        **server_attributes.given(attributes, unique_identifier, received=received),
     )
     complete = msgspec.structs.replace(complete, state=effective_state(complete, call.now))
     return Record(
@@ -199,16 +205,25 @@ def _described(attributes: Attributes, managed_object: ManagedObject) -> dict[st
     if block is None:
         return {}
     return {
-        "key_format_type": block.key_format_type,
+        "key_format_type": attributes.key_format_type or _default_format(block.key_format_type),
         "cryptographic_algorithm": block.cryptographic_algorithm
         or attributes.cryptographic_algorithm,
         "cryptographic_length": block.cryptographic_length or attributes.cryptographic_length,
     }
 
 
-def _secrecy(attributes: Attributes, kind: ObjectType) -> dict[str, object]:
-    """Sensitive and Extractable, with what was always so (KMIP 2.1 §4.3, §4.33)."""
-    if kind in {ObjectType.CERTIFICATE, ObjectType.PUBLIC_KEY, ObjectType.OPAQUE_OBJECT}:
+def _default_format(stored: KeyFormatType) -> KeyFormatType:
+    """A symmetric key is Raw unless it was asked for or came in another form (KMIP 2.1 §4.26)."""
+    return KeyFormatType.RAW if stored is KeyFormatType.TRANSPARENT_SYMMETRIC_KEY else stored
+
+
+def _secrecy(attributes: Attributes, kind: ObjectType, generation: Generation) -> dict[str, object]:
+    """Sensitive and Extractable, with what was always so (KMIP 2.1 §4.3, §4.33).
+
+    By the book every object has them; in the product, what is no secret has not.
+    """
+    public = {ObjectType.CERTIFICATE, ObjectType.PUBLIC_KEY, ObjectType.OPAQUE_OBJECT}
+    if generation is not Generation.KMIP and kind in public:
         return {}
     sensitive = bool(attributes.sensitive)
     extractable = attributes.extractable is not False

@@ -49,7 +49,6 @@ ACCESS_STRUCTURE = "cover_crypt_access_structure"
 ACCESS_POLICY = "cover_crypt_access_policy"
 
 _ALGORITHMS = frozenset({CryptographicAlgorithm.COVERCRYPT, CryptographicAlgorithm.COVERCRYPT_BULK})
-_FORMATS = frozenset({KeyFormatType.COVERCRYPT_SECRET_KEY, KeyFormatType.COVERCRYPT_PUBLIC_KEY})
 _IN_USE = frozenset({State.ACTIVE, State.PRE_ACTIVE})
 _BITS = 8
 _PAGE = 500
@@ -57,7 +56,7 @@ _PAGE = 500
 
 def is_key(record: Record) -> bool:
     """Tell whether a record is a CoverCrypt key."""
-    return record.attributes.key_format_type in _FORMATS
+    return record.attributes.cryptographic_algorithm in _ALGORITHMS
 
 
 def is_requested(attributes: Attributes) -> bool:

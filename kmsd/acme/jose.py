@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from josepy.b64 import b64encode
 from josepy.jwa import ES256
@@ -17,10 +16,6 @@ class AccountKey:
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self.jwk = JWKEC(key=key)
-
-    def thumbprint(self) -> str:
-        """Return the key's fingerprint in base64url (RFC 7638, SHA-256)."""
-        return b64encode(self.jwk.thumbprint(hash_function=hashes.SHA256)).decode()
 
     def sign(self, url: str, nonce: str, account: str | None, payload: Any) -> bytes:
         """Return the body of a POST to `url`.

@@ -9,7 +9,7 @@ from pathlib import Path
 from cryptography import x509
 from OpenSSL import SSL, crypto
 
-from kmsd.tls.credentials import CertificateError, pem_certificates, read_file
+from kmsd.tls.credentials import MALFORMED, CertificateError, pem_certificates, read_file
 
 _CRL = re.compile(rb"-----BEGIN X509 CRL-----.+?-----END X509 CRL-----", re.DOTALL)
 
@@ -65,6 +65,8 @@ def load_authorities(path: Path) -> ClientAuthorities:
 def _may_sign(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except MALFORMED:
+        return False
+    except x509.ExtensionNotFound:
         # A version 1 root has no extensions; OpenSSL accepts it as a trust anchor.
         return certificate.issuer == certificate.subject

@@ -29,6 +29,14 @@ PrivateKey = (
 # Far above any real file; a certificate file that is larger is a mistake in the settings.
 LARGEST_FILE_BYTES = 1 << 20
 
+# What pyca raises over a certificate that OpenSSL may well have read.
+MALFORMED = (
+    ValueError,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
 _PEM_KEY = re.compile(rb"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
 
 
@@ -147,7 +155,7 @@ def pem_certificates(path: Path, data: bytes) -> list[x509.Certificate]:
     """
     try:
         return x509.load_pem_x509_certificates(data)
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (*MALFORMED, UnsupportedAlgorithm) as error:
         raise CertificateError(f"{path}: holds no readable PEM certificate") from error
 
 
@@ -249,6 +257,6 @@ def _self_signed(certificate: x509.Certificate) -> bool:
 def _serves(certificate: x509.Certificate) -> bool:
     try:
         usage = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *MALFORMED):
         return True
     return ExtendedKeyUsageOID.SERVER_AUTH in usage

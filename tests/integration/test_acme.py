@@ -548,3 +548,23 @@ async def test_short_lived_certificates_are_renewed_under_load(
     assert load.failures == []
     assert all(count > 5 for count in load.served.values())
     assert len(set(serials)) == 3
+
+
+@pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
+async def test_a_reload_changes_the_authorities_beside_acme(pebble: Pebble, tmp_path: Path) -> None:
+    """SIGHUP's action takes up another file of authorities; a bad one leaves the old in force."""
+    one, two = pki.authority("one"), pki.authority("two")
+    (tmp_path / "ca.pem").write_bytes(one.pem)
+    server = Server(pebble, tmp_path / "ssl", http01=False, authorities=tmp_path / "ca.pem")
+    await server.start()
+    assert server.secure is not None
+    service: Any = server.secure.service
+    try:
+        for content, expected in [(two.pem, two), (b"junk", two), (one.pem, one)]:
+            (tmp_path / "ca.pem").write_bytes(content)
+            await service.reload()
+            trusted = server.secure.tls.authorities
+            assert trusted is not None
+            assert trusted.certificates == (expected.certificate,)
+    finally:
+        await server.stop()

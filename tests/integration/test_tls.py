@@ -153,7 +153,7 @@ async def test_tls_1_2_has_three_suites(tmp_path: Path, kind: str) -> None:
 
 @pytest_twisted.ensureDeferred  # type: ignore[untyped-decorator]
 async def test_old_versions_are_refused_and_1_3_has_three_suites(tmp_path: Path) -> None:
-    """TLS 1.0 and 1.1 end with an alert; TLS 1.3 knows its three usual suites and no CCM."""
+    """TLS 1.0, 1.1 and a forced fallback are refused; TLS 1.3 has its three suites, no CCM."""
 
     def scan(port: int) -> dict[str, int]:
         versions = {
@@ -170,7 +170,8 @@ async def test_old_versions_are_refused_and_1_3_has_three_suites(tmp_path: Path)
                 "TLS_AES_128_CCM_8_SHA256",
             )
         }
-        return {**versions, **suites}
+        fallback = openssl(port, "-tls1_2", "-fallback_scsv")[0]
+        return {**versions, **suites, "-fallback_scsv": fallback}
 
     async with serving(tmp_path) as (port, _):
         result = await deferToThread(scan, port)

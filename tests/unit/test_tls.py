@@ -6,6 +6,7 @@ import datetime as dt
 import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,24 +20,28 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
+    Encoding,
     NoEncryption,
     PrivateFormat,
     pkcs12,
 )
 from cryptography.x509.oid import NameOID
+from OpenSSL.crypto import X509
 from twisted.internet import reactor, task
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads, IReactorTime
+from twisted.internet.testing import StringTransport
 from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 from kmsd.hangup import Hangup
+from kmsd.systemd import notify_ready
 from kmsd.tls import credentials as certs
 from kmsd.tls.authorities import load_authorities
 from kmsd.tls.context import TLS12_SUITES, TLS13_SUITES, narrow_suites, server_context
 from kmsd.tls.credentials import CertificateError, Credentials, load_pem, load_pkcs12
 from kmsd.tls.endpoints import parse, server_endpoint
-from kmsd.tls.peer import common_name
+from kmsd.tls.peer import client_common_name, client_name
 from kmsd.tls.reload import REFRESH_SECONDS, CertificateFiles, FileCertificateService
 from kmsd.tls.server import ServerTLS
 from tests import pki
@@ -274,7 +279,7 @@ def _named(*values: str) -> x509.Name:
 def test_a_client_is_named_by_one_plain_common_name(name: x509.Name, expected: str | None) -> None:
     """Exactly one printable common name names somebody; everyone's sign and odd ones do not."""
     client = pki.issue(ROOT, None, usages=(pki.CLIENT,), names=(), name=name)
-    assert common_name(client.certificate, NOW) == expected
+    assert client_name(client.certificate).at(NOW) == expected
 
 
 @pytest.mark.parametrize(
@@ -292,7 +297,7 @@ def test_a_client_certificate_out_of_time_or_purpose_names_nobody(
 ) -> None:
     """Time and purpose are looked at again, since a connection may outlive a certificate."""
     client = pki.issue(ROOT, "owner", names=(), **options)
-    assert common_name(client.certificate, NOW) == expected
+    assert client_name(client.certificate).at(NOW) == expected
 
 
 @pytest.fixture
@@ -484,4 +489,93 @@ def test_a_common_name_has_a_limit() -> None:
     for length, expected in [(255, "x" * 255), (256, None)]:
         name = _named("x" * length)
         client = pki.issue(None, None, usages=(), names=(), name=name)
-        assert common_name(client.certificate, NOW) == expected
+        assert client_name(client.certificate).at(NOW) == expected
+
+
+class Transport:
+    """The server's end of a connection, as a protocol sees it."""
+
+    def __init__(self, certificate: x509.Certificate | None) -> None:
+        self.certificate = None if certificate is None else X509.from_cryptography(certificate)
+        self.looked = 0
+
+    def getPeerCertificate(self) -> X509 | None:  # noqa: N802
+        self.looked += 1
+        return self.certificate
+
+
+def test_a_connection_is_read_once_and_its_time_each_time() -> None:
+    """The certificate is parsed for the first request only; the clock counts for every one."""
+    owner = pki.issue(ROOT, "owner", usages=(pki.CLIENT,))
+    transport: Any = Transport(owner.certificate)
+    day = 24 * 3600
+    asked = [client_common_name(transport, NOW + each * day) for each in (0, 1, 3, -1, 0)]
+    assert asked == ["owner", "owner", None, None, "owner"]
+    assert transport.looked == 1
+
+
+def test_a_connection_without_certificate_names_nobody() -> None:
+    """No certificate yet, none at all, and no TLS at all: nobody, and asked anew each time."""
+    transport: Any = Transport(None)
+    assert client_common_name(transport, NOW) is None
+    transport.certificate = X509.from_cryptography(
+        pki.issue(ROOT, "owner", usages=(pki.CLIENT,)).certificate
+    )
+    assert client_common_name(transport, NOW) == "owner"
+    assert client_common_name(StringTransport(), NOW) is None
+
+
+def test_a_certificate_that_cannot_be_parsed_names_nobody() -> None:
+    """Two extensions of one kind, which pyca refuses, make no name and no exception."""
+    good = pki.issue(ROOT, "owner", usages=(pki.CLIENT,)).certificate
+    der = good.public_bytes(Encoding.DER)
+    # The key identifier's number turned into that of the constraints: the extension is there twice.
+    twice = der.replace(bytes.fromhex("0603551d0e"), bytes.fromhex("0603551d13"))
+    assert twice != der
+    assert client_name(x509.load_der_x509_certificate(twice)).at(NOW) is None
+
+
+def test_a_version_1_root_may_be_an_authority(tmp_path: Path) -> None:
+    """A root from before extensions is trusted when it signed itself, as OpenSSL does."""
+    new = ["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    sign = ["openssl", "x509", "-req", "-in", "r.csr", "-signkey", "k.pem", "-out", "v1.pem"]
+    subject = ["-nodes", "-subj", "/CN=old root", "-keyout", "k.pem", "-out", "r.csr"]
+    for command in ([*new, *subject], sign):
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    assert len(load_authorities(tmp_path / "v1.pem").certificates) == 1
+
+
+def test_a_signal_during_a_reload_is_not_lost() -> None:
+    """Signals that come while actions run are answered by one more run."""
+    hangup, runs = Hangup(), list[int]()
+    gate: Deferred[None] = Deferred()
+    after: list[Deferred[None]] = [gate]
+
+    async def slow() -> None:
+        runs.append(len(runs))
+        if after:
+            await after.pop()
+
+    hangup.add(_Clock(), slow)
+    try:
+        for _ in range(3):
+            hangup.trigger()
+        assert runs == [0]
+        gate.callback(None)
+        assert runs == [0, 1]
+    finally:
+        hangup.remove(slow)
+
+
+def test_a_silent_service_manager_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No manager, a socket that is gone and a name that is none are all survived."""
+    for name, expected in [("", False), ("relative", False), (str(tmp_path / "gone"), False)]:
+        monkeypatch.setenv("NOTIFY_SOCKET", name)
+        assert notify_ready() is expected
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind("\0kmsd-test")
+        monkeypatch.setenv("NOTIFY_SOCKET", "@kmsd-test")
+        assert notify_ready("listening")
+        assert manager.recv(100) == f"READY=1\nMAINPID={os.getpid()}\nSTATUS=listening".encode()

@@ -9,6 +9,7 @@ import socket
 import ssl
 import stat
 import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -568,3 +569,47 @@ async def test_a_reload_changes_the_authorities_beside_acme(pebble: Pebble, tmp_
             assert trusted.certificates == (expected.certificate,)
     finally:
         await server.stop()
+
+
+def test_the_documented_command_is_certified(pebble: Pebble, tmp_path: Path) -> None:
+    """`twistd kmsd --use-certbot …` of the product's document answers over HTTPS, and restarts."""
+    pebble.start()
+    root = pebble.root()
+    command = [
+        str(Path(sys.executable).with_name("twistd")),
+        "--nodaemon",
+        "--pidfile=",
+        "kmsd",
+        "--database-type=sqlite",
+        f"--root-data-path={tmp_path / 'root'}",
+        "--hostname=127.0.0.1",
+        f"--port={pebble.tls_port}",
+        "--use-certbot",
+        f"--certbot-server-name={HOST}",
+        "--certbot-email=admin@example.test",
+        f"--certbot-directory-url={pebble.directory_url}",
+        f"--certbot-directory-ca-file={pebble.ca}",
+        f"--certbot-http-port={pebble.http_port}",
+    ]
+    for _ in range(2):
+        with (tmp_path / "kmsd.log").open("ab") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=tmp_path)
+        try:
+            answer = get_patiently(pebble.tls_port, root, "/version")
+            assert b"200 OK" in answer, (tmp_path / "kmsd.log").read_text()
+        finally:
+            process.terminate()
+            assert process.wait(15) == 0
+        # The second start has the certificate on disk and needs nobody.
+        pebble.stop()
+    assert mode(tmp_path / "root/certbot-ssl" / f"{HOST}.pem") == 0o600
+
+
+def get_patiently(port: int, root: str, path: str) -> bytes:
+    """GET, trying until there is a port with a certificate."""
+    for _ in range(200):
+        try:
+            return get(port, root, path)
+        except OSError:
+            time.sleep(0.1)
+    return b""

@@ -12,7 +12,7 @@ from pathlib import Path
 from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.interfaces import IReactorCore, IStreamServerEndpoint
 
-from kmsd.tls.credentials import CertificateError, read_password
+from kmsd.tls.credentials import CertificateError
 from kmsd.tls.listening import Secure, secure_with_acme, secure_with_files
 from kmsd.tls.reload import CertificateFiles
 
@@ -23,7 +23,6 @@ class TLSOptions:
 
     https_p12_file: Path | None = None
     https_p12_password: str = field(default="", repr=False)
-    https_p12_password_file: Path | None = None
     tls_cert_file: Path | None = None
     tls_key_file: Path | None = None
     tls_chain_file: Path | None = None
@@ -43,9 +42,7 @@ class TLSOptions:
             yield "--use-certbot needs --certbot-hostname, the name to certify"
         if self.use_certbot and not self.certbot_email:
             yield "--use-certbot needs --certbot-email, for the certification authority"
-        if self.https_p12_password and self.https_p12_password_file is not None:
-            yield "--https-p12-password and --https-p12-password-file: one of them, not both"
-        if (self.https_p12_password or self.https_p12_password_file) and not self.wanted:
+        if self.https_p12_password and not self.wanted:
             yield "--https-p12-password without --https-p12-file"
         if (self.tls_key_file or self.tls_chain_file) and self.tls_cert_file is None:
             yield "--tls-key-file and --tls-chain-file need --tls-cert-file"
@@ -72,16 +69,13 @@ def secured(reactor: IReactorCore, options: TLSOptions, hostname: str = "") -> S
         return None
     if options.use_certbot:
         return _with_acme(reactor, options, hostname)
-    password = options.https_p12_password
-    if options.https_p12_password_file is not None:
-        password = read_password(options.https_p12_password_file)
     pem = options.https_p12_file is None
     files = CertificateFiles(
         pkcs12=options.https_p12_file,
         certificate=options.tls_cert_file if pem else None,
         key=options.tls_key_file if pem else None,
         chain=options.tls_chain_file if pem else None,
-        password=password or None,
+        password=options.https_p12_password or None,
         authorities=options.authority_cert_file,
     )
     return secure_with_files(reactor, files, options.tls_cipher_suites)

@@ -579,3 +579,13 @@ def test_a_silent_service_manager_does_no_harm(
         monkeypatch.setenv("NOTIFY_SOCKET", "@kmsd-test")
         assert notify_ready("listening")
         assert manager.recv(100) == f"READY=1\nMAINPID={os.getpid()}\nSTATUS=listening".encode()
+
+
+def test_a_password_file_is_text(tmp_path: Path) -> None:
+    """The line end is not part of a password, blanks are; bytes that are no text are refused."""
+    file = tmp_path / "word"
+    file.write_bytes("pässword \r\n".encode())
+    assert certs.read_password(file) == "pässword "
+    file.write_bytes(b"\xff")
+    with pytest.raises(CertificateError, match="not UTF-8"):
+        certs.read_password(file)

@@ -25,8 +25,6 @@ def folder(tmp_path: Path) -> Path:
     from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
     (tmp_path / "s.p12").write_bytes(LEAF.p12(encryption=BestAvailableEncryption(b"myPass")))
-    (tmp_path / "word").write_text("myPass\n")
-    (tmp_path / "latin").write_bytes(b"\xff")
     (tmp_path / "ca.pem").write_bytes(ROOT.pem)
     LEAF.write(tmp_path, "leaf")
     return tmp_path
@@ -46,7 +44,6 @@ ACME = {"use_certbot": True, "certbot_hostname": "kms.test", "certbot_email": "a
     ("given", "service"),
     [
         (P12, FileCertificateService),
-        ({"https_p12_file": "s.p12", "https_p12_password_file": "word"}, FileCertificateService),
         (PEM, FileCertificateService),
         (PEM | P12, FileCertificateService),
         (ACME, AcmeCertificateService),
@@ -76,9 +73,6 @@ def test_no_option_is_no_tls(folder: Path) -> None:
         (ACME | {"certbot_hostname": "a/b"}, "not a host name"),
         (ACME | {"certbot_directory_ca_file": "leaf.key"}, "no readable PEM certificate"),
         ({"https_p12_password": "myPass"}, "without --https-p12-file"),
-        (P12 | {"https_p12_password_file": "word"}, "not both"),
-        ({"https_p12_file": "s.p12", "https_p12_password_file": "latin"}, "not UTF-8"),
-        ({"https_p12_file": "s.p12", "https_p12_password_file": "none"}, "No such file"),
         ({"https_p12_file": "s.p12"}, "wrong password"),
         ({"tls_key_file": "leaf.key"}, "need --tls-cert-file"),
         ({"authority_cert_file": "ca.pem"}, "needs HTTPS"),

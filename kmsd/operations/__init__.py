@@ -7,6 +7,7 @@ from kmsd.operations import (
     activate,
     add_attribute,
     archive,
+    certify,
     check,
     covercrypt,
     covercrypt_messages,
@@ -33,6 +34,7 @@ from kmsd.operations import (
     modify_attribute,
     obtain_lease,
     query,
+    recertify,
     recover,
     register,
     rekey,
@@ -43,6 +45,7 @@ from kmsd.operations import (
     set_attribute,
     sign,
     signature_verify,
+    validate,
     verifying,
 )
 from kmsd.operations import hash as hashing
@@ -124,6 +127,22 @@ _ROWS = (
         derive_key.DeriveKey,
         derive_key.DeriveKeyResponse,
         derive_key.derive_key,
+        sets_placeholder=True,
+    ),
+    Row(
+        Operation.CERTIFY,
+        certify.Certify,
+        certify.CertifyResponse,
+        certify.certify,
+        certify.TARGET,
+        sets_placeholder=True,
+    ),
+    Row(
+        Operation.RECERTIFY,
+        recertify.ReCertify,
+        recertify.ReCertifyResponse,
+        recertify.recertify,
+        recertify.TARGET,
         sets_placeholder=True,
     ),
     Row(
@@ -233,6 +252,12 @@ _ROWS = (
         recover.recover,
         Target(permit=_permit(Operation.RECOVER)),
         sets_placeholder=True,
+    ),
+    Row(
+        Operation.VALIDATE,
+        validate.Validate,
+        validate.ValidateResponse,
+        validate.validate,
     ),
     Row(Operation.QUERY, query.Query, query.QueryResponse, query.query),
     Row(

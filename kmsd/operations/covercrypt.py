@@ -37,8 +37,9 @@ from kmsd.kmip.objects import (
     key_material,
 )
 from kmsd.kmip.structures import CryptographicParameters, Link
-from kmsd.operations import covercrypt_policies, keysets, making, wrapping
+from kmsd.operations import covercrypt_policies, making, wrapping
 from kmsd.operations.call import Call
+from kmsd.operations.links import linked
 from kmsd.operations.target import Target, find
 from kmsd.store.interfaces import Query, Record
 from kmsd.ttlv import Item, ItemType
@@ -387,7 +388,7 @@ async def _children(call: Call, master: str, states: frozenset[State]) -> dict[s
         children |= {
             uid: record
             for uid, record in (await call.store.get_many(found)).items()
-            if keysets.linked(record, LinkType.PARENT_LINK) == master and is_key(record)
+            if linked(record, LinkType.PARENT_LINK) == master and is_key(record)
         }
         offset += _PAGE
         if len(found) < _PAGE:

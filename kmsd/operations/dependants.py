@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Mapping
 
 from kmsd.kmip.enums import LinkType, ResultReason, State
 from kmsd.kmip.errors import KmipError
-from kmsd.operations import keysets, wrapping
+from kmsd.operations import wrapping
 from kmsd.operations.call import Call
+from kmsd.operations.links import linked
 from kmsd.operations.wrapping import Replacement
 from kmsd.store.interfaces import Query, Record, Replace
 
@@ -68,7 +69,7 @@ async def _wrapped_by(call: Call, uid: str) -> AsyncIterator[Record]:
 def _depends(record: Record, uid: str) -> bool:
     """Tell whether the key is really wrapped by this one: links can be set by clients."""
     return (
-        keysets.linked(record, LinkType.WRAPPING_KEY_LINK) == uid
+        linked(record, LinkType.WRAPPING_KEY_LINK) == uid
         and wrapping.is_wrapped(record.managed_object)
         and wrapping.wrapping_key(record) == uid
     )

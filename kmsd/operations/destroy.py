@@ -19,8 +19,10 @@ _REVOKED = frozenset({State.DEACTIVATED, State.COMPROMISED})
 
 
 class Destroy(Structure):
-    """Request payload; the product's own: `remove` deletes the attributes too, `cascade` defaults
-    to true, `expected_object_type` guards against a slip.
+    """Request payload.
+
+    The product's own: `remove` deletes the attributes too, `cascade` defaults to true,
+    `expected_object_type` guards against a slip.
     """
 
     unique_identifier: str | None = None
@@ -73,7 +75,16 @@ def _check_type(records: list[Record], expected: ObjectType | None) -> None:
 
 
 def _check_inactive(call: Call, record: Record) -> None:
-    if effective_state(record.attributes, call.now) is State.ACTIVE:
+    """Let go what is not active; certificates that became so by being issued need no revocation.
+
+    Raises:
+        KmipError: it must be revoked first.
+    """
+    attributes = record.attributes
+    issued = attributes.object_type is ObjectType.CERTIFICATE and not attributes.activation_date
+    if call.generation is not Generation.V4 and issued:
+        return
+    if effective_state(attributes, call.now) is State.ACTIVE:
         uid = record.unique_identifier
         raise KmipError(
             ResultReason.WRONG_KEY_LIFECYCLE_STATE,
@@ -86,7 +97,7 @@ def _destroyed(call: Call, record: Record) -> Record:
     state = effective_state(record.attributes, call.now)
     attributes = msgspec.structs.replace(
         record.attributes,
-        state=TRANSITIONS[state, Event.DESTROY],
+        state=TRANSITIONS.get((state, Event.DESTROY), State.DESTROYED),
         destroy_date=call.now,
         last_change_date=call.now,
     )

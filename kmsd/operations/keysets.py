@@ -23,6 +23,7 @@ from kmsd.kmip.enums import LinkType, Operation, ResultReason, ValidityIndicator
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.states import GONE, PROTECTING, effective_state
 from kmsd.operations.call import Call
+from kmsd.operations.links import linked
 from kmsd.store.interfaces import Query, Record
 
 PROTECTS = frozenset(
@@ -143,14 +144,6 @@ def is_one_set(records: Sequence[Record]) -> bool:
     uids = {record.unique_identifier for record in records}
     successors = {linked(record, LinkType.REPLACEMENT_OBJECT_LINK) for record in records}
     return len(uids - successors) == 1 and len(uids & successors) == len(uids) - 1
-
-
-def linked(record: Record, link_type: LinkType) -> str | None:
-    """Return the identifier that an object's link of a type points to."""
-    for link in record.attributes.link:
-        if link.link_type is link_type:
-            return link.linked_object_identifier
-    return None
 
 
 Handler = Callable[[Call, Any], Awaitable[Any]]

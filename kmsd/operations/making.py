@@ -52,7 +52,7 @@ async def may_create(call: Call) -> None:
     if not privileged or call.caller.name in privileged:
         return
     grants = await call.store.grants(EVERYONE)
-    if CREATE not in grants.get(call.caller.name, ()) | grants.get(EVERYONE, frozenset()):
+    if not any(CREATE in grants.get(grantee, ()) for grantee in (call.caller.name, EVERYONE)):
         raise KmipError(
             ResultReason.PERMISSION_DENIED,
             f"{call.caller.name} may not create or import objects: ask a privileged user to grant"

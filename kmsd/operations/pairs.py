@@ -1,6 +1,6 @@
 """The objects that share a fate: the two halves of a key pair."""
 
-from kmsd.kmip.enums import LinkType
+from kmsd.kmip.enums import LinkType, ObjectType
 from kmsd.operations.call import Call
 from kmsd.operations.target import permitted
 from kmsd.store.interfaces import Record
@@ -11,10 +11,14 @@ _HALVES = frozenset({LinkType.PUBLIC_KEY_LINK, LinkType.PRIVATE_KEY_LINK})
 async def with_other_halves(
     call: Call, records: tuple[Record, ...], permit: frozenset[str]
 ) -> list[Record]:
-    """Return the records, and after them the other halves that the caller may act on too."""
+    """Return the records, and after them the other halves that the caller may act on too.
+
+    A certificate links to the keys that it is for and is no half of theirs.
+    """
     linked = [
         link.linked_object_identifier
         for record in records
+        if record.attributes.object_type is not ObjectType.CERTIFICATE
         for link in record.attributes.link
         if link.link_type in _HALVES and link.linked_object_identifier
     ]

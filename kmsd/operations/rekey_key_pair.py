@@ -13,12 +13,12 @@ from kmsd.operations import (
     covercrypt,
     create_key_pair,
     dependants,
-    keysets,
     making,
     rotation,
     wrapping,
 )
 from kmsd.operations.call import Call
+from kmsd.operations.links import linked
 from kmsd.operations.wrapping import Replacement
 from kmsd.store.interfaces import Insert, Record, Replace
 from kmsd.ttlv.schema import Interval, Structure
@@ -103,14 +103,14 @@ async def _rekeyed(call: Call, request: ReKeyKeyPair, private: Record) -> ReKeyK
 
 async def _other_half(call: Call, private: Record) -> Record | None:
     """Return the public half if it is there; a link that is not mutual makes no pair."""
-    uid = keysets.linked(private, LinkType.PUBLIC_KEY_LINK)
+    uid = linked(private, LinkType.PUBLIC_KEY_LINK)
     public = await call.store.get(uid) if uid else None
     if (
         public is None
         or public.owner != private.owner
         or public.attributes.object_type is not ObjectType.PUBLIC_KEY
         or public.attributes.state in GONE
-        or keysets.linked(public, LinkType.PRIVATE_KEY_LINK) != private.unique_identifier
+        or linked(public, LinkType.PRIVATE_KEY_LINK) != private.unique_identifier
     ):
         return None
     return public

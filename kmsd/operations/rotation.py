@@ -17,10 +17,10 @@ from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import LinkType, Operation, ResultReason, State
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.objects import ManagedObject
-from kmsd.kmip.states import effective_state
-from kmsd.kmip.structures import Link
+from kmsd.kmip.states import GONE, effective_state
 from kmsd.operations import making
 from kmsd.operations.call import Call
+from kmsd.operations.links import with_first_link
 from kmsd.store.interfaces import Record
 
 ROTATABLE = frozenset({State.ACTIVE, State.DEACTIVATED, State.COMPROMISED})
@@ -80,6 +80,17 @@ def check_rotatable(
         )
 
 
+def check_not_gone(call: Call, operation: Operation, record: Record) -> None:
+    """Let an object be rotated that is not destroyed. Raises: KmipError."""
+    state = effective_state(record.attributes, call.now)
+    if state in GONE:
+        raise KmipError(
+            ResultReason.WRONG_KEY_LIFECYCLE_STATE,
+            f"DENIED: {operation.wire_name}: {record.unique_identifier} is in state"
+            f" '{state.wire_name}'",
+        )
+
+
 def next_identifier(record: Record) -> str | None:
     """Return the identifier of the next generation of a key set; None where it is a free choice."""
     name = record.attributes.rotate_name
@@ -131,12 +142,11 @@ def successor(
     """Return the record of the object that replaces `record`; its owner stays the owner."""
     made = making.new_record(call, unique_identifier, attributes, managed_object)
     before = record.attributes
-    replaced = Link(
-        link_type=LinkType.REPLACED_OBJECT_LINK, linked_object_identifier=record.unique_identifier
+    linked = with_first_link(
+        made.attributes, LinkType.REPLACED_OBJECT_LINK, record.unique_identifier
     )
     complete = msgspec.structs.replace(
-        made.attributes,
-        link=(replaced, *made.attributes.link),
+        linked,
         rotate_name=before.rotate_name,
         rotate_generation=(before.rotate_generation or 0) + 1,
         rotate_latest=True,
@@ -149,12 +159,12 @@ def successor(
 
 def retired(call: Call, record: Record, new: Record, **changes: Any) -> Record:
     """Return `record` as it is once `new` replaces it."""
-    before = record.attributes
-    links = with_link(before.link, LinkType.REPLACEMENT_OBJECT_LINK, new.unique_identifier)
+    before = with_first_link(
+        record.attributes, LinkType.REPLACEMENT_OBJECT_LINK, new.unique_identifier
+    )
     attributes = msgspec.structs.replace(
         before,
         name=(),
-        link=links,
         deactivation_date=_end(call, before, new),
         rotate_automatic=None if before.rotate_automatic is None else False,
         last_change_date=call.now,
@@ -180,14 +190,6 @@ def no_longer_latest(record: Record) -> dict[str, Any]:
         "rotate_latest": False,
         "rotate_generation": record.attributes.rotate_generation or 0,
     }
-
-
-def with_link(
-    links: tuple[Link, ...], link_type: LinkType, unique_identifier: str
-) -> tuple[Link, ...]:
-    """Return links with one of a type set, before all others: clients read the first one."""
-    new = Link(link_type=link_type, linked_object_identifier=unique_identifier)
-    return (new, *(link for link in links if link.link_type is not link_type))
 
 
 async def hand_on_grants(call: Call, pairs: Iterable[tuple[Record, Record]]) -> None:

@@ -1,8 +1,8 @@
 """From what a request names to the objects it may act on: permission, state, type, usage, dates.
 
-This is the one place that decides who may do what. An operation's row says what it needs (`Target`);
-its handler gets objects only through here, so none can forget to ask. An object that the caller has no
-right to looks as if it did not exist.
+This is the one place that decides who may do what. An operation's row says what it needs
+(`Target`); its handler gets objects only through here, so none can forget to ask. An object that
+the caller has no right to looks as if it did not exist.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ class Target:
     for operations that act on every object a list of tags selects. `accepts` tells what else a key
     must be. `field` is the request's field
     that names the object. `optional` lets a request name none. `exact` takes an identifier for that
-    one object, never for a key set.
+    one object, never for a key set. `hidden` treats objects in other states as if not there.
     """
 
     permit: frozenset[str]
@@ -45,6 +45,7 @@ class Target:
     field: str = "unique_identifier"
     optional: bool = False
     exact: bool = False
+    hidden: bool = False
 
 
 def grant_name(operation: Operation) -> str:
@@ -123,6 +124,8 @@ def check(call: Call, operation: Operation, target: Target, record: Record) -> N
     state = effective_state(record.attributes, call.now)
     states = _states(call, target)
     if states is not None and state not in states:
+        if target.hidden:
+            raise _not_found(operation, target, record.unique_identifier)
         raise _wrong_state(operation, record, state, call)
     if states is not None and states <= PROTECTING:
         _check_date(record, call.now, protecting=True)

@@ -5,6 +5,7 @@ from typing import Any
 from cryptography import x509
 
 from kmsd.crypto import algorithms, formats
+from kmsd.crypto.interfaces import ReadyCipher
 from kmsd.kmip.enums import CryptographicAlgorithm, ResultReason
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.objects import Certificate, KeyBlock, key_block
@@ -22,9 +23,7 @@ def parameters(
     return requested or (own[0] if own else None)
 
 
-async def cipher(
-    call: Call, record: Record, wanted: CryptographicParameters | None
-) -> algorithms.ReadyCipher:
+async def cipher(call: Call, record: Record, wanted: CryptographicParameters | None) -> ReadyCipher:
     """Return the cipher that a symmetric key and the parameters make.
 
     Raises:

@@ -33,10 +33,10 @@ from kmsd.kmip.structures import (
     EncryptionKeyInformation,
     KeyWrappingData,
     KeyWrappingSpecification,
-    Link,
 )
 from kmsd.operations import wrapped_form
 from kmsd.operations.call import Call
+from kmsd.operations.links import linked, with_link
 from kmsd.operations.target import Target, find
 from kmsd.store.interfaces import Record
 
@@ -202,7 +202,9 @@ async def wrapped_as(call: Call, record: Record, specification: KeyWrappingSpeci
         record, managed_object=await wrap(call, record.managed_object, specification)
     )
     uid = wrapping_key(wrapped) or ""
-    return msgspec.structs.replace(wrapped, attributes=_linked_to(record.attributes, uid))
+    return msgspec.structs.replace(
+        wrapped, attributes=with_link(record.attributes, LinkType.WRAPPING_KEY_LINK, uid)
+    )
 
 
 async def rewrapped(call: Call, record: Record, replacement: Replacement) -> Record:
@@ -231,18 +233,9 @@ async def rewrapped(call: Call, record: Record, replacement: Replacement) -> Rec
         record,
         managed_object=_with_block(record.managed_object, _wrapped_block(block, wrapped, data)),
         attributes=msgspec.structs.replace(
-            _linked_to(record.attributes, uid), last_change_date=call.now
+            with_link(record.attributes, LinkType.WRAPPING_KEY_LINK, uid), last_change_date=call.now
         ),
     )
-
-
-def _linked_to(attributes: Attributes, wrapping_key: str) -> Attributes:
-    """Set the one link to the key that wraps the object, in its place among the others."""
-    link = Link(link_type=LinkType.WRAPPING_KEY_LINK, linked_object_identifier=wrapping_key)
-    links = [link if each.link_type is link.link_type else each for each in attributes.link]
-    if link not in links:
-        links.append(link)
-    return msgspec.structs.replace(attributes, link=tuple(links))
 
 
 def _information_of(data: KeyWrappingData) -> EncryptionKeyInformation:
@@ -330,13 +323,14 @@ async def _unwrapping_record(call: Call, named: str) -> Record:
 
 
 def _linked(record: Record, link_type: LinkType) -> str:
-    for link in record.attributes.link:
-        if link.link_type is link_type and link.linked_object_identifier:
-            return link.linked_object_identifier
-    raise KmipError(
-        ResultReason.WRAPPING_OBJECT_NOT_FOUND,
-        f"{record.unique_identifier} has no {link_type.wire_name} to the other half of its pair",
-    )
+    found = linked(record, link_type)
+    if found is None:
+        raise KmipError(
+            ResultReason.WRAPPING_OBJECT_NOT_FOUND,
+            f"{record.unique_identifier} has no {link_type.wire_name} to the other half of its"
+            " pair",
+        )
+    return found
 
 
 async def _protecting_key(call: Call, record: Record) -> Any:

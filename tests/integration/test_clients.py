@@ -22,13 +22,6 @@ from tests.clients.environment import ClientMissingError
 from tests.clients.server import kmsd
 
 GUEST = "guest@example.com"
-COVERCRYPT = "Covercrypt is not served yet"
-# What the server cannot do yet, and why. It shrinks only: a test listed here that passes, fails.
-NOT_YET: dict[tuple[str, str], str] = {
-    (driver.name, behaviour): COVERCRYPT
-    for driver in (reports.PYTHON_COVERCRYPT, reports.JAVASCRIPT_COVERCRYPT)
-    for behaviour in driver.behaviours
-}
 EVERYTHING = [(driver, name) for driver in reports.ALL for name in driver.behaviours]
 
 pytestmark = pytest.mark.slow
@@ -68,12 +61,8 @@ def report(servers: tuple[str, str]) -> Any:
     EVERYTHING,
     ids=[f"{driver.name}-{name}" for driver, name in EVERYTHING],
 )
-def test_the_client(
-    driver: reports.Driver, behaviour: str, report: Any, request: pytest.FixtureRequest
-) -> None:
+def test_the_client(driver: reports.Driver, behaviour: str, report: Any) -> None:
     """What the driver's behaviour says is true of our server."""
-    if reason := NOT_YET.get((driver.name, behaviour)):
-        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
     outcome = report(driver)[behaviour]
     assert outcome["failed"] is None, outcome["failed"]
 

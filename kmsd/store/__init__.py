@@ -73,7 +73,11 @@ def open_store(
     shared = Generation(Path(f"{file}-shared")) if file and several_processes else None
     lifetime = cache.replicated_seconds if source.dialect.shared or shared else None
     store = CachedStore(
-        SqlStore(reactor, _sized(source, database)), reactor.seconds, cache.capacity, lifetime, shared
+        SqlStore(reactor, _sized(source, database)),
+        reactor.seconds,
+        cache.capacity,
+        lifetime,
+        shared,
     )
     if source.dialect.announce and lifetime:
         _listen(reactor, source, store)

@@ -35,8 +35,8 @@ class Announcements:
         self._stopped = False
 
     def start(self) -> None:
-        """Begin to listen, unless `stop` came first; never blocks."""
-        if not self._stopped:
+        """Begin to listen, once, and not after `stop`; never blocks."""
+        if self._thread is None and not self._stopped:
             self._thread = threading.Thread(target=self._run, name="kmsd-listen", daemon=True)
             self._thread.start()
 

@@ -165,10 +165,9 @@ class Tenants:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        tenants = list(self._known.values())
         self._open.clear()
-        await gatherResults(
-            [Deferred.fromCoroutine(tenant.close()) for tenant in list(self._known.values())]
-        )
+        await gatherResults([Deferred.fromCoroutine(tenant.close()) for tenant in tenants])
         self._threads.stop()
 
 

@@ -27,8 +27,8 @@ class Fault(enum.Enum):
     DAMAGED = "the database is damaged: restore a backup, or repair it with its own tools"
     REFUSED = "the database refuses the user, the password or the database name"
     UNTRUSTED = (
-        "the certificate of the database is not trusted: name its authority in ssl-ca or put it in"
-        " the PKCS#12 file; VERIFY_IDENTITY also wants the host's name in it"
+        "the certificate of the database is not trusted: name the file of its authority in the URL"
+        " (sslrootcert for PostgreSQL, ssl-ca for MySQL), or put it in the PKCS#12 file"
     )
     OTHER = "the database reports an error"
 

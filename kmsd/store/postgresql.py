@@ -72,6 +72,8 @@ def fault(error: Exception) -> Fault:
 
 def _while_connecting(text: str) -> Fault:
     """Tell refusals from failures: libpq gives no code before the connection stands."""
+    if "certificate" in text:
+        return Fault.UNTRUSTED
     refused = ("authentication failed", "does not exist", "no pg_hba.conf entry", "no password")
     return Fault.REFUSED if any(words in text for words in refused) else Fault.GONE
 

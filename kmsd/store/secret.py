@@ -59,11 +59,11 @@ def read(text: str | None) -> Secret:
     Raises:
         Malformed: it is neither.
     """
-    if not text or len(text) > _LONGEST:
+    if not text or len(text) > _LONGEST or len(text) % 4:
         raise Malformed
     try:
-        raw = base64.b64decode(text.encode("ascii"), validate=True)
-        value = json.loads(raw, object_pairs_hook=_members, parse_constant=_refuse)
+        raw = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+        value = json.loads(raw.decode("ascii"), object_pairs_hook=_members, parse_constant=_refuse)
     except (binascii.Error, ValueError, RecursionError):
         raise Malformed from None
     return _from_array(value) if isinstance(value, list) else _from_object(value)

@@ -3,7 +3,6 @@
 import msgspec
 
 from kmsd.crypto import generate
-from kmsd.kmip import attributes as attribute_rules
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import (
     CryptographicUsageMask,
@@ -60,10 +59,7 @@ async def create(call: Call, request: Create) -> CreateResponse:
     if call.generation == 4 and attributes.cryptographic_usage_mask is None:  # noqa: PLR2004
         attributes = msgspec.structs.replace(attributes, cryptographic_usage_mask=_MASK_4)
     record = await _record(call, uid, request.object_type, attributes)
-    wrapping_key = attribute_rules.vendor_value(attributes, "wrapping_key_id")
-    if wrapping_key is not None:
-        record = await wrapping.wrapped_record(call, record, wrapping_key.decode())
-    await call.store.write(Insert(record))
+    await call.store.write(Insert(await wrapping.protected(call, record)))
     return CreateResponse(object_type=request.object_type, unique_identifier=uid)
 
 

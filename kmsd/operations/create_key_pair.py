@@ -66,15 +66,12 @@ async def _pair(
 ) -> tuple[Record, Record]:
     """Generate the pair and return the records of its halves."""
     public = msgspec.structs.replace(public, sensitive=None)
-    public = attribute_rules.without_vendor(public, "wrapping_key_id")
+    public = attribute_rules.without_vendor(public, wrapping.WRAPPING_KEY)
     if covercrypt.is_requested(private):
         records = await covercrypt.master_pair(call, private_uid, public_uid, private, public)
     else:
         records = await _key_pair(call, private_uid, public_uid, private, public)
-    wrapping_key = attribute_rules.vendor_value(private, "wrapping_key_id")
-    if wrapping_key is None:
-        return records
-    return await wrapping.wrapped_record(call, records[0], wrapping_key.decode()), records[1]
+    return await wrapping.protected(call, records[0]), records[1]
 
 
 async def _key_pair(

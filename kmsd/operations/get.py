@@ -15,9 +15,9 @@ from kmsd.kmip.enums import (
 )
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.generations import Generation
-from kmsd.kmip.objects import KeyValue, ManagedObject, key_block
+from kmsd.kmip.objects import TYPES, KeyValue, ManagedObject, key_block
 from kmsd.kmip.structures import KeyWrappingSpecification
-from kmsd.operations import conversion, wrapping
+from kmsd.operations import containers, conversion, wrapping
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import Record, Replace, StoreError
 from kmsd.ttlv.schema import BY_TAG, Structure
@@ -52,9 +52,8 @@ async def get(call: Call, request: Get) -> GetResponse:
     record = call.target
     managed_object = await retrieved(call, request, record)
     await _served(call, record)
-    assert record.attributes.object_type is not None  # noqa: S101 (every record has one)
     return GetResponse(
-        object_type=record.attributes.object_type,
+        object_type=TYPES[type(managed_object)],
         unique_identifier=record.unique_identifier,
         managed_object=_with_attributes(call, record, managed_object),
     )
@@ -70,6 +69,8 @@ async def retrieved(call: Call, request: Get, record: Record) -> ManagedObject:
             ResultReason.OBJECT_DESTROYED,
             f"DENIED: the key material of {record.unique_identifier} has been destroyed",
         )
+    if request.key_format_type in containers.FORMATS:
+        return await containers.exported(call, record, request.key_format_type, specification)
     unwrap = request.key_wrap_type is KeyWrapType.NOT_WRAPPED or specification is not None
     if wrapping.is_wrapped(managed_object) and unwrap:
         managed_object = await wrapping.clear(call, record)

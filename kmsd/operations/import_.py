@@ -9,7 +9,7 @@ from kmsd.kmip.enums import KeyWrapType, ObjectType, ResultReason
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.objects import ManagedObject
 from kmsd.kmip.states import GONE
-from kmsd.operations import importing, making, wrapping
+from kmsd.operations import containers, importing, making, wrapping
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import Change, Insert, Record, Replace
 from kmsd.ttlv.schema import BY_TAG, Structure
@@ -35,6 +35,9 @@ class ImportResponse(Structure):
 async def import_(call: Call, request: Import) -> ImportResponse:
     """Store an object under the identifier of the client's choice, or a new one for an empty text.
 
+    A PKCS#12 is taken apart: the identifier is the certificate's, the private key has a new one,
+    which is returned.
+
     Raises:
         KmipError: the caller may not create, the object is malformed, or the identifier is taken
             and Replace Existing is not set, or is another owner's.
@@ -48,11 +51,17 @@ async def import_(call: Call, request: Import) -> ImportResponse:
     if request.key_wrap_type is KeyWrapType.NOT_WRAPPED and wrapping.is_wrapped(managed_object):
         assert managed_object is not None  # noqa: S101 (is_wrapped says so)
         managed_object = await wrapping.unwrap(call, managed_object, request.attributes)
-    record = await importing.received_record(
-        call, uid, kind, _settable(request.attributes), managed_object
-    )
-    await call.store.write(await _change(call, record, replace=bool(request.replace_existing)))
-    return ImportResponse(unique_identifier=uid)
+    attributes = _settable(request.attributes)
+    if containers.is_pkcs12(managed_object):
+        assert managed_object is not None  # noqa: S101 (is_pkcs12 says so)
+        key_uid = making.new_identifier(None)
+        records = await containers.opened(call, key_uid, uid, attributes, managed_object)
+    else:
+        records = [await importing.received_record(call, uid, kind, attributes, managed_object)]
+    records[0] = await wrapping.protected(call, records[0])
+    replace = bool(request.replace_existing)
+    await call.store.write(*[await _change(call, each, replace=replace) for each in records])
+    return ImportResponse(unique_identifier=records[0].unique_identifier)
 
 
 def _settable(attributes: Attributes) -> Attributes:

@@ -6,7 +6,7 @@ from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import ObjectType
 from kmsd.kmip.objects import ManagedObject
 from kmsd.kmip.structures import ProtectionStorageMasks
-from kmsd.operations import importing, making
+from kmsd.operations import containers, importing, making, wrapping
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import Insert
 from kmsd.ttlv.schema import BY_TAG, Structure
@@ -37,8 +37,13 @@ async def register(call: Call, request: Register) -> RegisterResponse:
     await making.may_create(call)
     attributes = making.checked(request.attributes)
     uid = making.new_identifier(attributes.unique_identifier)
-    record = await importing.received_record(
-        call, uid, request.object_type, attributes, request.managed_object
-    )
-    await call.store.write(Insert(record))
+    managed_object = request.managed_object
+    if managed_object is not None and containers.is_pkcs12(managed_object):
+        leaf_uid = making.new_identifier(None)
+        records = await containers.opened(call, uid, leaf_uid, attributes, managed_object)
+    else:
+        kind = request.object_type
+        records = [await importing.received_record(call, uid, kind, attributes, managed_object)]
+    records[0] = await wrapping.protected(call, records[0])
+    await call.store.write(*map(Insert, records))
     return RegisterResponse(unique_identifier=uid)

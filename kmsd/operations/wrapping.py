@@ -55,6 +55,11 @@ _UNWRAPPING_KEY = Target(
 )
 
 
+WRAPPING_KEY = "wrapping_key_id"
+"""The vendor attribute by which the product's clients have a new key wrapped."""
+_PUBLIC = frozenset({ObjectType.PUBLIC_KEY, ObjectType.CERTIFICATE, ObjectType.OPAQUE_OBJECT})
+
+
 @dataclasses.dataclass(frozen=True)
 class Replacement:
     """A wrapping key that is replaced: what unwraps the old, wraps anew, and is named for it."""
@@ -205,6 +210,22 @@ async def wrapped_as(call: Call, record: Record, specification: KeyWrappingSpeci
     return msgspec.structs.replace(
         wrapped, attributes=with_link(record.attributes, LinkType.WRAPPING_KEY_LINK, uid)
     )
+
+
+async def protected(call: Call, record: Record) -> Record:
+    """Return a new record wrapped under the key that its vendor attribute names, if any does.
+
+    Raises:
+        KmipError: that key may not be used.
+    """
+    name = vendor_value(record.attributes, WRAPPING_KEY)
+    if (
+        name is None
+        or record.attributes.object_type in _PUBLIC
+        or is_wrapped(record.managed_object)
+    ):
+        return record
+    return await wrapped_record(call, record, name.decode("utf-8", "replace"))
 
 
 async def rewrapped(call: Call, record: Record, replacement: Replacement) -> Record:

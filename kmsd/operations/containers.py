@@ -65,9 +65,11 @@ def is_pkcs12(managed_object: ManagedObject | None) -> bool:
 
 
 async def opened(
-    call: Call, private_uid: str, leaf_uid: str, attributes: Attributes, sent: ManagedObject
+    call: Call, private_uid: str | None, leaf_uid: str, attributes: Attributes, sent: ManagedObject
 ) -> list[Record]:
     """Return the records of what is in a PKCS#12: private key, certificate, its chain.
+
+    Without `private_uid` the key has a new identifier, or `leaf_uid` if there is no certificate.
 
     Raises:
         KmipError: the password is wrong, or what is in it is no key.
@@ -89,6 +91,8 @@ async def opened(
         ),
     )
     certificates = list(contents.certificates)
+    if private_uid is None:
+        private_uid = making.new_identifier(None) if certificates else leaf_uid
     uids = [leaf_uid, *(making.new_identifier(None) for _ in certificates[1:])]
     key_attributes = clean
     if certificates:

@@ -54,8 +54,7 @@ async def import_(call: Call, request: Import) -> ImportResponse:
     attributes = _settable(request.attributes)
     if containers.is_pkcs12(managed_object):
         assert managed_object is not None  # noqa: S101 (is_pkcs12 says so)
-        key_uid = making.new_identifier(None)
-        records = await containers.opened(call, key_uid, uid, attributes, managed_object)
+        records = await containers.opened(call, None, uid, attributes, managed_object)
     else:
         records = [await importing.received_record(call, uid, kind, attributes, managed_object)]
     records[0] = await wrapping.protected(call, records[0])

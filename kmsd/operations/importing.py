@@ -4,7 +4,7 @@ import msgspec
 
 from kmsd.crypto import formats
 from kmsd.kmip.attributes import Attributes
-from kmsd.kmip.enums import CertificateType, KeyFormatType, ObjectType, ResultReason
+from kmsd.kmip.enums import CertificateType, KeyFormatType, LinkType, ObjectType, ResultReason
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.objects import (
     TYPES,
@@ -19,9 +19,10 @@ from kmsd.kmip.objects import (
     key_block,
     key_material,
 )
-from kmsd.kmip.structures import CryptographicDomainParameters
+from kmsd.kmip.structures import CryptographicDomainParameters, KeyWrappingData
 from kmsd.operations import certificate_attributes, covercrypt, making, small_dsa
 from kmsd.operations.call import Call
+from kmsd.operations.links import with_link
 from kmsd.store.interfaces import Record
 
 _OPAQUE = frozenset({KeyFormatType.COVERCRYPT_SECRET_KEY, KeyFormatType.COVERCRYPT_PUBLIC_KEY})
@@ -68,7 +69,9 @@ async def _examined(
     block = key_block(managed_object)
     if block is not None:
         attributes = msgspec.structs.replace(attributes, key_format_type=block.key_format_type)
-    if block is None or block.key_wrapping_data is not None or block.key_format_type in _OPAQUE:
+    if block is not None and block.key_wrapping_data is not None:
+        return managed_object, _wrapped(block.key_wrapping_data, attributes)
+    if block is None or block.key_format_type in _OPAQUE:
         return managed_object, attributes
     if key_material(block) is None:
         raise KmipError(
@@ -79,6 +82,14 @@ async def _examined(
     if isinstance(managed_object, PrivateKey | PublicKey):
         return await _asymmetric_key(call, managed_object, attributes)
     return managed_object, attributes
+
+
+def _wrapped(data: KeyWrappingData, attributes: Attributes) -> Attributes:
+    """Link a wrapped key to the key that wraps it, so that it is wrapped anew with that."""
+    information = data.encryption_key_information
+    if information is None:
+        return attributes
+    return with_link(attributes, LinkType.WRAPPING_KEY_LINK, information.unique_identifier)
 
 
 def _symmetric_key(block: KeyBlock) -> SymmetricKey:

@@ -188,11 +188,6 @@ async def unwrap(
     return _with_block(managed_object, clear_block)
 
 
-async def wrapped_record(call: Call, record: Record, wrapping_key: str) -> Record:
-    """Return a new object's record with its key wrapped by `wrapping_key`, and linked to it."""
-    return await wrapped_as(call, record, by_key(wrapping_key))
-
-
 async def wrapped_as(call: Call, record: Record, specification: KeyWrappingSpecification) -> Record:
     """Return a record with its key wrapped as the specification says, and linked to what wraps it.
 
@@ -225,7 +220,7 @@ async def protected(call: Call, record: Record) -> Record:
         or is_wrapped(record.managed_object)
     ):
         return record
-    return await wrapped_record(call, record, name.decode("utf-8", "replace"))
+    return await wrapped_as(call, record, by_key(name.decode("utf-8", "replace")))
 
 
 async def rewrapped(call: Call, record: Record, replacement: Replacement) -> Record:

@@ -1,0 +1,1 @@
+"""The commands, a file for each group. `kmsd.cli.main.COMMANDS` lists them."""

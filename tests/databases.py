@@ -77,6 +77,15 @@ class Server:
         """Tell whether the server takes connections."""
         raise NotImplementedError
 
+    def keep(self, name: str, content: bytes) -> Path:
+        """Write a private file that the server can read."""
+        path = self.folder / name
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if os.getuid() == 0:
+            shutil.chown(path, self.account)
+        return path
+
     def start(self) -> None:
         """Start the server and wait until it answers."""
         with (self.folder / "log").open("ab") as log:
@@ -112,13 +121,14 @@ class Server:
 
 
 class PostgreSQL(Server):
-    """PostgreSQL, with the user `kmsd`."""
+    """PostgreSQL, with the user `kmsd`; `options` are added to its command line."""
 
     account = "postgres"
 
     def __init__(self) -> None:
         program("postgres")
         super().__init__()
+        self.options: list[str] = []
         passwords = self.folder / "password"
         passwords.write_text(_PLAIN_PASSWORD)
         passwords.chmod(0o644)
@@ -135,7 +145,7 @@ class PostgreSQL(Server):
             "fsync": "off",  # the tests kill the server, not the machine
         }
         pairs = [f"--{name}={value}" for name, value in options.items()]
-        return [program("postgres"), "-D", "data", *pairs]
+        return [program("postgres"), "-D", "data", *pairs, *self.options]
 
     def url(self, database: str) -> str:
         return f"postgresql://kmsd:{PASSWORD}@127.0.0.1:{self.port}/{database}"
@@ -165,10 +175,10 @@ class MariaDB(Server):
 
     account = "mysql"
 
-    def __init__(self, options: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         program("mariadbd")
         super().__init__()
-        self._options = options
+        self.options: list[str] = []
         self._run(
             program("mariadb-install-db"), "--no-defaults", f"--datadir={self.folder / 'data'}",
             "--auth-root-authentication-method=normal", "--skip-test-db",
@@ -179,7 +189,7 @@ class MariaDB(Server):
             program("mariadbd"), "--no-defaults", f"--datadir={self.folder / 'data'}",
             "--bind-address=127.0.0.1", f"--port={self.port}", f"--socket={self.folder / 's'}",
             f"--pid-file={self.folder / 'pid'}", "--innodb-flush-log-at-trx-commit=2",
-            "--innodb-buffer-pool-size=64M", *self._options,
+            "--innodb-buffer-pool-size=64M", *self.options,
         ]  # fmt: skip
 
     def answers(self) -> bool:

@@ -254,9 +254,9 @@ class Lane:
         if self._sweeper is not None and not self._busy:
             self._sweeper.cancel()
             self._sweeper = None
-        self.rest()
         closed: Deferred[None] = Deferred()
         self._idle.append(closed)
+        self.rest()
         return closed
 
 

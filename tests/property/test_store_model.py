@@ -1,4 +1,4 @@
-"""Random sequences of operations agree with a plain model, on every database and through a cache."""
+"""Random sequences of operations agree with a model, on every database and through a cache."""
 
 import os
 from collections.abc import Callable, Coroutine
@@ -248,10 +248,11 @@ def change(model: Model, kind: str, new: Record, drift: int) -> Change:
     return Replace(msgspec.structs.replace(new, version=version))
 
 
-def outcome(function: Callable[[], Any]) -> Any:
+def outcome(function: Callable[..., Any], *arguments: Any) -> Any:
     """Return a result, or the class of the store's error."""
     try:
-        return function()
+        result = function(*arguments)
+        return at_once(result) if isinstance(result, Coroutine) else result
     except StoreError as error:
         return type(error)
 
@@ -259,11 +260,12 @@ def outcome(function: Callable[[], Any]) -> Any:
 def play(store: IStore, steps: list[tuple[Any, ...]]) -> None:
     """Carry out the steps on a store and on the model, and compare everything."""
     model = Model()
-    for verb, *arguments in steps:
+    for verb, *given_arguments in steps:
+        arguments = given_arguments
         if verb == "write":
-            arguments = [change(model, *each) for each in arguments[0]]
-        expected = outcome(lambda: getattr(model, verb)(*arguments))
-        actual = outcome(lambda: at_once(getattr(store, verb)(*arguments)))
+            arguments = [change(model, *each) for each in given_arguments[0]]
+        expected = outcome(getattr(model, verb), *arguments)
+        actual = outcome(getattr(store, verb), *arguments)
         assert actual == expected, (verb, arguments)
     assert at_once(store.scan("", 99)) == model.scan("", 99)
     assert at_once(store.get_many(list(model.records))) == model.get_many(list(model.records))

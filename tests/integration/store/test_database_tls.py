@@ -1,4 +1,4 @@
-"""TLS to the databases: MariaDB users who must show a certificate, servers that must be the right."""
+"""TLS to the databases: users who must show a certificate, servers that must be the right ones."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,7 +93,7 @@ def test_without_the_certificate_mariadb_refuses(mariadb_tls: MariaDB, tmp_path:
     url = x509_url(mariadb_tls, user="kms_user@")
     refused(Database(type="mysql", url=url), "refuses the user")
     stranger = p12(tmp_path, client=STRANGER)
-    with pytest.raises(Exception, match="refuses|lost"):
+    with pytest.raises(Exception, match=r"refuses|lost"):
         prepare(source_of(Database(type="mysql", url=url, mysql_user_cert_file=stranger)))
 
 

@@ -25,6 +25,9 @@ INSTALL_REQUIRES = [
     "pymysql>=1.1",
     "joserfc>=1.1",
     "pynacl>=1.6",
+    # The command line. Pure Python without dependencies of its own, so no extra: `pip install` is
+    # to give `ckms`. From 8.5 on its parameter types are generic.
+    "click>=8.5",
 ]
 
 EXTRAS_REQUIRE = {
@@ -63,6 +66,13 @@ setup(
     package_dir={"": "."},
     package_data={"kmsd": ["py.typed"]},
     include_package_data=True,
+    entry_points={
+        "console_scripts": [
+            "ckms = kmsd.cli.main:main",
+            # The same, as it was called up to 4.3: it looks for kms.json in the working folder.
+            "cosmian_kms_cli = kmsd.cli.main:main",
+        ],
+    },
     zip_safe=False,
     install_requires=INSTALL_REQUIRES,
     extras_require=EXTRAS_REQUIRE,

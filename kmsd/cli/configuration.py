@@ -25,6 +25,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from kmsd.cli import files
 from kmsd.cli.errors import CommandFailed
 
 DEFAULT_URL = "http://0.0.0.0:9998"
@@ -211,3 +212,52 @@ _MAY_BE_EMPTY = frozenset(
         "ssl_client_pkcs12_password",
     }
 )
+
+
+# Keeping a token
+
+_TOML_TOKEN = re.compile(r"^[ \t]*access_token[ \t]*=.*\n?", re.MULTILINE)
+_TOML_SECTION = re.compile(r"^[ \t]*\[http_config\][^\n]*\n?", re.MULTILINE)
+
+
+def kept_token(settings: Configuration, token: str | None) -> Path:
+    """Write a token into the configuration file, or take it out; return which file.
+
+    The file is then for its owner only. Raises: CommandFailed.
+    """
+    path = settings.path or Path(os.environ.get("HOME", "/")) / ".cosmian" / "kms.toml"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = (
+            path.read_text() if path.exists() else f'[http_config]\nserver_url = "{DEFAULT_URL}"\n'
+        )
+    except OSError as error:
+        raise CommandFailed(f"{path} cannot be read: {error.strerror}") from None
+    is_json = text.lstrip().startswith("{")
+    changed = _json_with(text, token) if is_json else _toml_with(text, token)
+    files.write(str(path), changed.encode(), secret=True)
+    return path
+
+
+def _json_with(text: str, token: str | None) -> str:
+    found = lenient_json(text)
+    holder, name = found, "kms_access_token"
+    for section in _SECTIONS:
+        if isinstance(found.get(section), dict):
+            holder, name = found[section], "access_token"
+    holder.pop(name, None)
+    if token is not None:
+        holder[name] = token
+    return json.dumps(found, indent=2) + "\n"
+
+
+def _toml_with(text: str, token: str | None) -> str:
+    text = _TOML_TOKEN.sub("", text)
+    if token is None:
+        return text
+    line = f"access_token = {json.dumps(token)}\n"
+    section = _TOML_SECTION.search(text)
+    if section is None:
+        return f"{text.rstrip()}\n\n[http_config]\n{line}".lstrip()
+    head = text[: section.end()]
+    return f"{head}{'' if head.endswith(chr(10)) else chr(10)}{line}{text[section.end() :]}"

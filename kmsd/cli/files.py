@@ -47,6 +47,22 @@ def inside(name: str) -> list[str] | None:
     return sorted(str(path) for path in folder.iterdir() if path.is_file())
 
 
+def length(name: str) -> int:
+    """Return how many bytes a file has; 0 of what has no size. Raises: CommandFailed."""
+    try:
+        return 0 if name == STANDARD else Path(name).stat().st_size
+    except OSError as error:
+        raise _cannot("read", name, error) from None
+
+
+def make_folder(name: str) -> None:
+    """Make a folder, unless it is there. Raises: CommandFailed."""
+    try:
+        Path(name).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot("make", name, error) from None
+
+
 def opened(name: str) -> BinaryIO:
     """Open a file, or standard input, for reading. Raises: CommandFailed."""
     try:

@@ -36,7 +36,7 @@ def to_json(managed_object: ManagedObject) -> bytes:
     encoded = json_dialects.encode(dump(managed_object), Spelling.V4)
     text: dict[str, Any] = msgspec.json.decode(encoded)
     text["tag"] = type(managed_object).__name__
-    return msgspec.json.format(msgspec.json.encode(text), indent=2)
+    return msgspec.json.format(msgspec.json.encode(text), indent=2) + b"\n"
 
 
 def from_json(data: bytes) -> ManagedObject:

@@ -81,14 +81,19 @@ def wrapped(
     information = (
         EncryptionKeyInformation(unique_identifier=unique_identifier) if unique_identifier else None
     )
-    data = KeyWrappingData(
-        wrapping_method=WrappingMethod.ENCRYPT,
-        encryption_key_information=information,
-        encoding_option=EncodingOption.NO_ENCODING,
-    )
+    data = wrapping_data(information)
     value = KeyValue(key_material=ciphers.wrap(key, plain), attributes=_attributes(block))
     return _with_block(
         managed_object, msgspec.structs.replace(block, key_value=value, key_wrapping_data=data)
+    )
+
+
+def wrapping_data(information: EncryptionKeyInformation | None = None) -> KeyWrappingData:
+    """Return what a wrapped key says of how it is wrapped; by a password, without information."""
+    return KeyWrappingData(
+        wrapping_method=WrappingMethod.ENCRYPT,
+        encryption_key_information=information,
+        encoding_option=EncodingOption.NO_ENCODING,
     )
 
 

@@ -12,7 +12,7 @@ from kmsd.cli.commands.sym import each_file, wrapped_by
 from kmsd.cli.outcome import Outcome
 from kmsd.cli.session import Session
 from kmsd.kmip.attributes import Attributes, with_tags
-from kmsd.kmip.enums import KeyFormatType, ObjectType
+from kmsd.kmip.enums import ObjectType
 from kmsd.kmip.structures import CryptographicParameters
 from kmsd.operations.create_key_pair import CreateKeyPair
 from kmsd.operations.decrypt import Decrypt
@@ -44,9 +44,6 @@ async def created_pair(
         private_key_unique_identifier=made.private_key_unique_identifier,
         tags=list(tags),
     )
-
-
-TRANSPARENT_EC = KeyFormatType.TRANSPARENT_EC_PRIVATE_KEY
 
 
 async def encrypted(

@@ -61,7 +61,6 @@ async def create(
         cryptographic_domain_parameters=CryptographicDomainParameters(
             recommended_curve=recommended
         ),
-        key_format_type=asymmetric.TRANSPARENT_EC,
     )
     return await asymmetric.created_pair(session, common, "EC", key_id=private_key_id, **how)
 

@@ -18,17 +18,12 @@ from kmsd.cli.tree import Group
 from kmsd.kmip import attributes as attribute_rules
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import (
-    BlockCipherMode,
     CryptographicAlgorithm,
     CryptographicUsageMask,
-    EncodingOption,
     KeyFormatType,
     ObjectType,
-    WrappingMethod,
 )
-from kmsd.kmip.structures import CryptographicParameters
 from kmsd.operations.create import Create
-from kmsd.operations.encrypt import Encrypt
 from kmsd.operations.rekey import ReKey
 from kmsd.ttlv import Item, ItemType
 
@@ -155,48 +150,12 @@ async def _brought(
     wrapping_key_id: str | None,
     tags: Sequence[str],
 ) -> str:
-    """Import a key; one that is to be stored wrapped, the server wraps before it is imported."""
+    """Import a key, to be stored wrapped if a wrapping key is named."""
     algorithm = attributes.cryptographic_algorithm
     assert algorithm is not None  # noqa: S101 (`create` has set it)
-    managed_object: Any = keyfiles.symmetric_key(key, algorithm)
-    if wrapping_key_id:
-        managed_object = await _wrapped(session, managed_object, wrapping_key_id)
-    block = managed_object.key_block
-    attributes = msgspec.structs.replace(attributes, key_format_type=block.key_format_type)
-    return await imported(session, managed_object, key_id or "", tags=tags, added=attributes)
-
-
-async def _wrapped(session: Session, managed_object: Any, wrapping_key_id: str) -> Any:
-    """Return the object wrapped under a key that need not leave the server to wrap."""
-    from kmsd.kmip.objects import KeyValue
-    from kmsd.kmip.structures import EncryptionKeyInformation, KeyWrappingData
-    from kmsd.operations.get_attributes import GetAttributes
-
-    found = await session.kms_5(GetAttributes(unique_identifier=wrapping_key_id))
-    symmetric = found.attributes.object_type is ObjectType.SYMMETRIC_KEY
-    parameters = CryptographicParameters(
-        cryptographic_algorithm=CryptographicAlgorithm.AES,
-        block_cipher_mode=BlockCipherMode.AES_KEY_WRAP_PADDING,
-    )
-    answer = await session(
-        Encrypt(
-            unique_identifier=found.unique_identifier,
-            data=keyfiles.material(managed_object),
-            cryptographic_parameters=parameters if symmetric else None,
-        )
-    )
-    block = msgspec.structs.replace(
-        managed_object.key_block,
-        key_value=KeyValue(key_material=answer.data),
-        key_wrapping_data=KeyWrappingData(
-            wrapping_method=WrappingMethod.ENCRYPT,
-            encryption_key_information=EncryptionKeyInformation(
-                unique_identifier=found.unique_identifier
-            ),
-            encoding_option=EncodingOption.NO_ENCODING,
-        ),
-    )
-    return msgspec.structs.replace(managed_object, key_block=block)
+    managed_object = keyfiles.symmetric_key(key, algorithm)
+    added = wrapped_by(attributes, wrapping_key_id)
+    return await imported(session, managed_object, key_id or "", tags=tags, added=added)
 
 
 @keys.command("re-key")

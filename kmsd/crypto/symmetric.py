@@ -1,5 +1,6 @@
 """Authenticated ciphers: AES-GCM, AES-GCM-SIV, AES-CCM, ChaCha20-Poly1305."""
 
+import dataclasses
 import functools
 import hmac
 import os
@@ -56,15 +57,12 @@ class Aead(ReadyCipher):
         if tag_length is not None and tag_length not in cipher.tag_sizes:
             raise bad_tag_length(tag_length, cipher.tag_sizes)
         try:
-            return self._seal(data, nonce, aad, tag_length or cipher.tag_size)
+            sealed = self._primitive.encrypt(nonce, data, aad)
         except (ValueError, OverflowError) as error:
             raise bad_parameters(f"data too large for {cipher.name}") from error
-
-    def _seal(self, data: bytes, nonce: bytes, aad: bytes, tag_length: int) -> Encrypted:
-        """Encrypt; every size has been checked."""
-        sealed = self._primitive.encrypt(nonce, data, aad)
         body = len(data)
-        return Encrypted(sealed[:body], nonce, sealed[body : body + tag_length])
+        tag = sealed[body:] if tag_length is None else sealed[body : body + tag_length]
+        return Encrypted(sealed[:body], nonce, tag)
 
     @override
     def decrypt(
@@ -99,7 +97,25 @@ class Aead(ReadyCipher):
         return self._primitive.decrypt(nonce, data + tag, aad)
 
 
-class Gcm(Aead):
+class Shortened(Aead):
+    """A stream cipher with a tag of 16 bytes of which the first 12 and more may stand for all."""
+
+    __slots__ = ()
+
+    @override
+    def _open(self, data: bytes, nonce: bytes, aad: bytes, tag: bytes) -> bytes:
+        if len(tag) == self.cipher.tag_size:
+            return self._primitive.decrypt(nonce, data + tag, aad)
+        # The one-shot interface knows full tags only. Encrypting the ciphertext turns it into the
+        # plaintext (the cipher is a key stream), encrypting that again yields the full tag.
+        plain = self._primitive.encrypt(nonce, data, aad)[: len(data)]
+        full = self._primitive.encrypt(nonce, plain, aad)[len(data) :]
+        if not hmac.compare_digest(full[: len(tag)], tag):
+            raise InvalidTag
+        return plain
+
+
+class Gcm(Shortened):
     """AES-GCM: tags may be truncated to 12 bytes, and encryption flows. Source: SP 800-38D."""
 
     __slots__ = ("_key",)
@@ -107,18 +123,6 @@ class Gcm(Aead):
     def __init__(self, cipher: Cipher, key: bytes) -> None:
         super().__init__(cipher, AESGCM(key))
         self._key = key
-
-    @override
-    def _open(self, data: bytes, nonce: bytes, aad: bytes, tag: bytes) -> bytes:
-        if len(tag) == self.cipher.tag_size:
-            return self._primitive.decrypt(nonce, data + tag, aad)
-        # The one-shot interface knows full tags only. Encrypting the ciphertext turns it into the
-        # plaintext (GCM is a counter mode), encrypting that again yields the full tag.
-        plain = self._primitive.encrypt(nonce, data, aad)[: len(data)]
-        full = self._primitive.encrypt(nonce, plain, aad)[len(data) :]
-        if not hmac.compare_digest(full[: len(tag)], tag):
-            raise InvalidTag
-        return plain
 
     @override
     def encryptor(
@@ -157,26 +161,42 @@ class _GcmEncryptor:
 class Ccm(Aead):
     """AES-CCM: the tag's length is part of the computation. Source: SP 800-38C."""
 
-    __slots__ = ("_for_tag",)
+    __slots__ = ("_sized",)
 
     def __init__(self, cipher: Cipher, key: bytes) -> None:
         super().__init__(cipher, AESCCM(key))
-        self._for_tag: Callable[[int], AESCCM] = functools.cache(
-            functools.partial(_ccm_for_tag, key)
+        self._sized: Callable[[int], Aead] = functools.cache(
+            functools.partial(_ccm_of_tag_size, cipher, key)
         )
 
     @override
-    def _seal(self, data: bytes, nonce: bytes, aad: bytes, tag_length: int) -> Encrypted:
-        sealed = self._for_tag(tag_length).encrypt(nonce, data, aad)
-        return Encrypted(sealed[: len(data)], nonce, sealed[len(data) :])
+    def encrypt(
+        self,
+        data: bytes,
+        nonce: bytes | None = None,
+        aad: bytes = b"",
+        tag_length: int | None = None,
+        *,
+        counter: int | None = None,
+        random: Random = os.urandom,
+    ) -> Encrypted:
+        if tag_length in {None, self.cipher.tag_size} or tag_length not in self.cipher.tag_sizes:
+            return super().encrypt(data, nonce, aad, tag_length, random=random)
+        return self._sized(tag_length).encrypt(data, nonce, aad, random=random)
 
     @override
     def _open(self, data: bytes, nonce: bytes, aad: bytes, tag: bytes) -> bytes:
-        return self._for_tag(len(tag)).decrypt(nonce, data + tag, aad)
+        if len(tag) == self.cipher.tag_size:
+            return super()._open(data, nonce, aad, tag)
+        return self._sized(len(tag)).decrypt(data, nonce, aad, tag)
 
 
-def _ccm_for_tag(key: bytes, tag_length: int) -> AESCCM:
-    return AESCCM(key, tag_length)
+def _ccm_of_tag_size(cipher: Cipher, key: bytes, size: int) -> Aead:
+    """Make the same cipher for tags of another size; the library fixes it with the key."""
+    row = dataclasses.replace(
+        cipher, tag_size=size, tag_sizes=frozenset({size}), implicit_tag_sizes=None
+    )
+    return Aead(row, AESCCM(key, size))
 
 
 def gcm_sp800_38d(cipher: Cipher, key: bytes) -> ReadyCipher:
@@ -196,4 +216,4 @@ def ccm_sp800_38c(cipher: Cipher, key: bytes) -> ReadyCipher:
 
 def chacha20_poly1305_rfc8439(cipher: Cipher, key: bytes) -> ReadyCipher:
     """Make a ChaCha20-Poly1305 key ready. Source: RFC 8439."""
-    return Aead(cipher, ChaCha20Poly1305(key))
+    return Shortened(cipher, ChaCha20Poly1305(key))

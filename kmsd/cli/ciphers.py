@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.poly1305 import Poly1305
 
 from kmsd.cli.errors import CommandFailed
 from kmsd.kmip.enums import BlockCipherMode, CryptographicAlgorithm
+from kmsd.kmip.errors import KmipError
 from kmsd.kmip.structures import CryptographicParameters
 
 HELD_BYTES = 256 << 20
@@ -142,7 +143,10 @@ class _Held:
         ready = cipher(CryptographicAlgorithm.AES, parameters).prepare(self._key)
         data = bytes(self._data)
         if not self._encrypts:
-            return ready.decrypt(data, self._nonce, self._aad, tag), b""
+            try:
+                return ready.decrypt(data, self._nonce, self._aad, tag), b""
+            except KmipError:
+                raise wrong() from None
         made = ready.encrypt(data, self._nonce, self._aad)
         return made.ciphertext, made.tag
 

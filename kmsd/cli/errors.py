@@ -16,6 +16,8 @@ NEXT_STEPS = {
     "PERMISSION_DENIED": "the owner can let you with `ckms access-rights grant`",
     "WRONG_KEY_LIFECYCLE_STATE": "look at its state with `ckms attributes get`; an active object"
     " must be revoked before it is destroyed",
+    "CRYPTOGRAPHIC_FAILURE": "check that the data is whole, and that key, algorithm and"
+    " authentication data are the ones it was encrypted with",
     "SENSITIVE": "export it wrapped: --wrap-key-id",
     "OBJECT_ALREADY_EXISTS": "choose another identifier, or replace it (import: --replace)",
     "SERVER_LIMIT_EXCEEDED": "encrypt large files on this side:"

@@ -7,13 +7,14 @@ the server encrypts is `nonce ‖ ciphertext ‖ tag`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, BinaryIO
 
 from twisted.internet.task import deferLater
 
 from kmsd.cli import ciphers, files, leb128
 from kmsd.cli.ciphers import Algorithm, KeyAlgorithm
+from kmsd.cli.errors import CommandFailed
 from kmsd.cli.session import Session
 from kmsd.kmip.structures import CryptographicParameters
 from kmsd.operations.decrypt import Decrypt
@@ -22,6 +23,9 @@ from kmsd.operations.encrypt import Encrypt, EncryptResponse
 PIECE = 1 << 20
 WHOLE_BYTES = 4 << 20
 """Up to here the server gets a file in one request."""
+
+THERE_BYTES = 60 << 20
+"""The largest file for the server: it gives out no plaintext before it has seen all of it."""
 
 
 async def _at_ease(session: Session, bar: Any, count: int) -> None:
@@ -33,14 +37,15 @@ async def _at_ease(session: Session, bar: Any, count: int) -> None:
 class _Pieces:
     """A file in pieces; its last `tail_bytes` come by themselves in `tail`, when all is read."""
 
-    def __init__(self, file: BinaryIO, tail_bytes: int = 0) -> None:
+    def __init__(self, file: BinaryIO, tail_bytes: int = 0, piece_bytes: int = PIECE) -> None:
         self._file = file
         self._tail_bytes = tail_bytes
+        self._piece_bytes = piece_bytes
         self.tail = b""
 
     def __iter__(self) -> Iterator[bytes]:
         held = b""
-        while data := self._file.read(PIECE):
+        while data := self._file.read(self._piece_bytes):
             held += data
             cut = len(held) - self._tail_bytes
             if cut > 0:
@@ -147,42 +152,116 @@ async def encrypt_there(
     output: files.Output,
     *,
     key: str,
-    parameters: CryptographicParameters,
+    row: Algorithm,
     nonce: bytes | None,
     aad: bytes | None,
-) -> str:
-    """Have the server encrypt a file, in parts if it is large; return the key that did."""
-    common: dict[str, Any] = {
+) -> None:
+    """Have the server encrypt a file, in parts if it is large."""
+    first = {
         "unique_identifier": key,
-        "cryptographic_parameters": parameters,
-        "authenticated_encryption_additional_data": aad,
         "iv_counter_nonce": nonce,
+        "authenticated_encryption_additional_data": aad,
     }
-    first = source.read(WHOLE_BYTES)
-    second = source.read(WHOLE_BYTES) if len(first) == WHOLE_BYTES else b""
-    if not second:
-        answer = await session(Encrypt(data=first, **common))
-        output.write(joined(answer))
-        return str(answer.unique_identifier)
-    with session.progress(files.size(source) or 0, "encrypting") as bar:
-        answer = await session.kms_5(Encrypt(data=first, init_indicator=True, **common))
-        output.write((nonce if nonce is not None else answer.iv_counter_nonce) or b"")
-        uid = str(answer.unique_identifier)
-        common["unique_identifier"] = uid
-        while True:
+    parts = _Parts(session, Encrypt, row.parameters, first)
+    started = False
+    with session.progress(_fitting(source), "encrypting") as bar:
+        async for answer in parts.answers(_Pieces(source, 0, WHOLE_BYTES)):
+            if not started:
+                output.write((answer.iv_counter_nonce if nonce is None else nonce) or b"")
+                started = True
+            output.write((answer.data or b"") + (answer.authenticated_encryption_tag or b""))
+            bar.update(len(answer.data or b""))
+
+
+async def decrypt_there(
+    session: Session,
+    source: BinaryIO,
+    output: files.Output,
+    *,
+    key: str,
+    row: Algorithm,
+    aad: bytes | None,
+) -> None:
+    """Have the server decrypt a file, in parts if it is large."""
+    nonce = source.read(row.nonce_bytes)
+    if len(nonce) != row.nonce_bytes:
+        raise leb128.malformed()
+    first = {
+        "unique_identifier": key,
+        "iv_counter_nonce": nonce,
+        "authenticated_encryption_additional_data": aad,
+    }
+    parts = _Parts(session, Decrypt, row.parameters, first)
+    pieces = _Pieces(source, row.tag_bytes, WHOLE_BYTES)
+    with session.progress(_fitting(source), "decrypting") as bar:
+        async for answer in parts.answers(pieces):
             output.write(answer.data or b"")
-            await _at_ease(session, bar, len(first))
-            if answer.correlation_value is None:
-                break
-            first, second = second, source.read(WHOLE_BYTES)
-            answer = await session.kms_5(
-                Encrypt(
-                    unique_identifier=uid,
-                    cryptographic_parameters=parameters,
-                    data=first,
-                    correlation_value=answer.correlation_value,
-                    final_indicator=True if not second else None,
-                )
-            )
-    output.write(answer.authenticated_encryption_tag or b"")
-    return uid
+            bar.update(len(answer.data or b""))
+
+
+def _fitting(source: BinaryIO) -> int:
+    """Return the size of a file that the server can take. Raises: CommandFailed: it cannot."""
+    size = files.size(source) or 0
+    if size > THERE_BYTES + _AROUND_BYTES:
+        raise _too_large()
+    return size
+
+
+def _too_large() -> CommandFailed:
+    return CommandFailed(
+        f"the server takes files of up to {THERE_BYTES >> 20} MiB: encrypt larger ones here,"
+        " with --key-encryption-algorithm rfc5649"
+    )
+
+
+_AROUND_BYTES = 64
+"""At most so much of a file is nonce and tag."""
+
+
+class _Parts:
+    """One operation of the server's, whole or in parts: each piece of data is a request.
+
+    `first` is said in the first request only; what comes after the pieces goes with the last.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        request: type[Encrypt | Decrypt],
+        parameters: CryptographicParameters,
+        first: dict[str, Any],
+    ) -> None:
+        self._session = session
+        self._request = request
+        self._parameters = parameters
+        self._first = first
+        self._sent = 0
+
+    async def answers(self, pieces: _Pieces) -> AsyncIterator[Any]:
+        """Yield the answer to each request."""
+        data = iter(pieces)
+        piece, following = next(data, b""), next(data, None)
+        if following is None:
+            yield await self._session(self._made(piece, self._first | _tagged(pieces.tail)))
+            return
+        answer = await self._session.kms_5(
+            self._made(piece, self._first | {"init_indicator": True})
+        )
+        yield answer
+        uid = answer.unique_identifier
+        while following is not None:
+            piece, following = following, next(data, None)
+            last = _tagged(pieces.tail) | {"final_indicator": True} if following is None else {}
+            how = {"unique_identifier": uid, "correlation_value": answer.correlation_value, **last}
+            answer = await self._session.kms_5(self._made(piece, how))
+            yield answer
+
+    def _made(self, piece: bytes, how: dict[str, Any]) -> Encrypt | Decrypt:
+        self._sent += len(piece)
+        if self._sent > THERE_BYTES:
+            raise _too_large()
+        return self._request(data=piece, cryptographic_parameters=self._parameters, **how)
+
+
+def _tagged(tag: bytes) -> dict[str, Any]:
+    return {"authenticated_encryption_tag": tag} if tag else {}

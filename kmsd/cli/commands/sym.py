@@ -252,7 +252,7 @@ async def encrypt(  # noqa: PLR0913
                 source,
                 output,
                 key=key,
-                parameters=row.parameters,
+                row=row,
                 nonce=nonce,
                 aad=authentication_data,
             )
@@ -295,15 +295,9 @@ async def decrypt(
                 aad=authentication_data or b"",
             )
             return
-        request = flowing.request_to_decrypt(
-            source.read(),
-            row.nonce_bytes,
-            row.tag_bytes,
-            unique_identifier=key,
-            cryptographic_parameters=row.parameters,
-            authenticated_encryption_additional_data=authentication_data,
+        await flowing.decrypt_there(
+            session, source, output, key=key, row=row, aad=authentication_data
         )
-        output.write((await session(request)).data or b"")
 
     return await each_file(session, input_files, output_file, one, "decrypted")
 

@@ -18,6 +18,9 @@ class Cursor(Protocol):
     def execute(self, statement: str, values: Any = ..., /) -> Any:
         """Run one statement."""
 
+    def executemany(self, statement: str, values: Any, /) -> Any:
+        """Run one statement for each row of values."""
+
     def fetchall(self) -> Any:
         """Return the rows of the statement before."""
 
@@ -142,6 +145,10 @@ class Transaction:
 
     def insert(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
         """Run an INSERT whose `(??)` stands for all the `rows`."""
+        if not self.dialect.shared and rows:  # no line to cross: row by row is the fastest
+            row = f"({_marks(len(rows[0]))})"
+            self._cursor.executemany(_expanded(statement, "(??)", row), rows)
+            return
         for start in range(0, len(rows), _LARGEST_LIST):
             part = rows[start : start + _LARGEST_LIST]
             row = f"({_marks(len(part[0]))})"

@@ -29,7 +29,11 @@ _PAUSES_SECONDS = (0.05, 0.15, 0.3, 0.6, 0.9)
 _PATIENCE_SECONDS = 2.5
 _UNCHECKED_SECONDS = 20.0
 _FORGET_SECONDS = 3600
+_WORTHWHILE = 2
 _MARK = "INSERT INTO commits (marker, committed_at) VALUES (?, ?)"
+
+
+Insertion = Callable[[Transaction, Sequence[Any]], None]
 
 
 class Source(msgspec.Struct, frozen=True):
@@ -42,14 +46,17 @@ class Source(msgspec.Struct, frozen=True):
 class Unit(Generic[T]):
     """A piece of writing and, afterwards, its result or error.
 
-    `touched` are the identifiers of the objects it changes, for other servers' caches.
+    `touched` are the identifiers of the objects it changes, for other servers' caches. If all that
+    it does is to insert objects, `new` has their rows: those of several units can go in one
+    statement.
     """
 
-    __slots__ = ("error", "result", "touched", "work")
+    __slots__ = ("error", "new", "result", "touched", "work")
 
-    def __init__(self, work: Work[T], touched: Sequence[str] = ()) -> None:
+    def __init__(self, work: Work[T], touched: Sequence[str] = (), new: Sequence[Any] = ()) -> None:
         self.work = work
         self.touched = touched
+        self.new = new
         self.result: T | None = None
         self.error: Exception | None = None
 
@@ -64,8 +71,14 @@ class Session:
     Its methods block and are called by one thread at a time; `sever` by any.
     """
 
-    def __init__(self, source: Source, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        source: Source,
+        insert: Insertion | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._source = source
+        self._insert = insert
         self._dialect = source.dialect
         self._sleep = sleep
         self._connection: Any = None
@@ -108,7 +121,8 @@ class Session:
         transaction.run(self._dialect.begin)
         if self._dialect.shared and self._committed_before(transaction, marker):
             return
-        for unit in units:
+        single = units if guarded or len(units) == 1 else self._inserted(transaction, units)
+        for unit in single:
             unit.result = unit.error = None
             self._carry_out(transaction, unit, guarded=guarded, alone=len(units) == 1)
         done = [unit for unit in units if unit.error is None]
@@ -117,6 +131,22 @@ class Session:
             return
         self._announce(transaction, done)
         transaction.run("COMMIT")
+
+    def _inserted(
+        self, transaction: Transaction, units: Sequence[Unit[Any]]
+    ) -> Sequence[Unit[Any]]:
+        """Carry out all units that only insert, together; return the others."""
+        insert = self._insert
+        together = [unit for unit in units if unit.new] if insert else []
+        if insert is None or len(together) < _WORTHWHILE:
+            return units
+        try:
+            insert(transaction, [row for unit in together for row in unit.new])
+        except Exception as error:
+            if self._dialect.fault(error) in GENERAL:
+                raise
+            raise _NeedsGuard from None
+        return [unit for unit in units if not unit.new]
 
     def _carry_out(
         self, transaction: Transaction, unit: Unit[Any], *, guarded: bool, alone: bool

@@ -1,6 +1,6 @@
 """The store on SQL databases: every statement that touches an object, once for all four."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -55,7 +55,8 @@ class SqlStore:
         self._own_threads = None if threads else workers
 
         def lane(run_seconds: float = 8.0) -> Lane:
-            return Lane(reactor, workers, Session(source), fetch, run_seconds=run_seconds)
+            session = Session(source, insert_all)
+            return Lane(reactor, workers, session, fetch, run_seconds=run_seconds)
 
         scans = source.dialect.parallel_scans
         self._closed = False
@@ -78,7 +79,9 @@ class SqlStore:
         if changes:
             steps = [_step(change) for change in changes]
             touched = [_identifier(change) for change in changes]
-            await self._write(partial(_carry_out, steps), *touched)
+            new = [step.keywords["new"] for step in steps if step.func is _insert]
+            unit = Unit(partial(_carry_out, steps), touched, new if len(new) == len(steps) else ())
+            await self._submit(self._writes, unit)
 
     async def find(self, query: Query) -> Found:
         """Return the identifiers that `query` asks for, smallest first."""
@@ -247,7 +250,7 @@ def _identifier(change: Change) -> str:
     )
 
 
-def _step(change: Change) -> Callable[[Transaction], None]:
+def _step(change: Change) -> partial[None]:
     """Make a change ready: what is wrong with it shows here, before anything is written."""
     if isinstance(change, Insert):
         return partial(_insert, new=row(change.record, 1))
@@ -257,9 +260,22 @@ def _step(change: Change) -> Callable[[Transaction], None]:
     return partial(_replace, new=new, version=change.record.version)
 
 
-def _carry_out(steps: list[Callable[[Transaction], None]], transaction: Transaction) -> None:
+def _carry_out(steps: list[partial[None]], transaction: Transaction) -> None:
     for step in steps:
         step(transaction)
+
+
+def insert_all(transaction: Transaction, new: Sequence[Row]) -> None:
+    """Insert objects in one statement; in order, so that two servers never wait for each other."""
+    rows = sorted(new, key=lambda each: each.columns[0])
+    transaction.insert(_INSERT, [each.columns for each in rows])
+    labels = [(each.columns[0], *label) for each in rows for label in each.labels]
+    transaction.insert(_INSERT_LABELS, sorted(labels, key=_label_order))
+
+
+def _label_order(label: tuple[Any, ...]) -> tuple[str, str, str]:
+    uid, name, value, _ = label
+    return name, value, uid
 
 
 def _insert(transaction: Transaction, new: Row) -> None:
@@ -286,7 +302,8 @@ def _replace(transaction: Transaction, new: Row, version: int) -> None:
 
 
 def _label(transaction: Transaction, uid: str, labels: frozenset[LabelRow]) -> None:
-    transaction.insert(_INSERT_LABELS, [(uid, *label) for label in sorted(labels, key=repr)])
+    rows = [(uid, *label) for label in labels]
+    transaction.insert(_INSERT_LABELS, sorted(rows, key=_label_order))
 
 
 def _remove(transaction: Transaction, uid: str, version: int) -> None:

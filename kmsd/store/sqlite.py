@@ -16,6 +16,7 @@ _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA cache_size = -16384",  # KiB, negative by SQLite's convention
+    "PRAGMA wal_autocheckpoint = 4000",  # pages: 16 MiB, so that a page is often moved only once
     "PRAGMA trusted_schema = OFF",
     "PRAGMA cell_size_check = ON",
 )

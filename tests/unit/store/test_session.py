@@ -75,6 +75,10 @@ class Cursor:
             raise error
         self._real.execute(statement, *values)
 
+    def executemany(self, statement: str, values: Any) -> None:
+        for each in values:
+            self.execute(statement, each)
+
     def fetchall(self) -> Any:
         return self._real.fetchall()
 

@@ -1,9 +1,9 @@
 """Elliptic curves: ECDSA, EdDSA, ECDH, the product's ECIES, and sealed boxes.
 
 ECIES needs the whole shared point, of which the library's ECDH gives x alone. The missing sign is
-found with a second ECDH, by a neighbouring scalar: of S and -S, the one to which adding the peer's
-point gives that second x is the right one. No secret scalar is ever touched in Python arithmetic
-but for adding one.
+found with a second ECDH, by the scalar less one: of S and -S, the one from which taking the peer's
+point gives that second x is the right one. Python's arithmetic touches points and, but for taking
+one from it, no secret scalar.
 """
 
 import hashlib
@@ -156,20 +156,19 @@ def _shared_point(key: ec.EllipticCurvePrivateKey, peer: ec.EllipticCurvePublicK
     """Return the product of scalar and point, compressed, sign included."""
     curve = key.curve
     scalar = key.private_numbers().private_value
-    neighbour = scalar + 1 if scalar == 1 else scalar - 1
+    if scalar == 1:
+        return compressed(peer)
     x = key.exchange(ec.ECDH(), peer)
-    second = ec.derive_private_key(neighbour, curve).exchange(ec.ECDH(), peer)
+    less = ec.derive_private_key(scalar - 1, curve).exchange(ec.ECDH(), peer)
     even = ec.EllipticCurvePublicKey.from_encoded_point(curve, b"\x02" + x)
-    step = 1 if neighbour > scalar else -1
-    matches = _added_x(even, peer, step) == int.from_bytes(second)
-    return (b"\x02" if matches else b"\x03") + x
+    return (b"\x02" if _difference_x(even, peer) == int.from_bytes(less) else b"\x03") + x
 
 
-def _added_x(one: ec.EllipticCurvePublicKey, other: ec.EllipticCurvePublicKey, sign: int) -> int:
-    """Return x of one + sign·other (affine addition of two points that are not each other's ±)."""
+def _difference_x(one: ec.EllipticCurvePublicKey, other: ec.EllipticCurvePublicKey) -> int:
+    """Return x of one - other, two points that are not each other's opposite or the same."""
     prime = _PRIMES[one.curve.name]
     p, q = one.public_numbers(), other.public_numbers()
-    slope = (sign * q.y - p.y) * pow(q.x - p.x, -1, prime)
+    slope = (-q.y - p.y) * pow(q.x - p.x, -1, prime)
     return (slope * slope - p.x - q.x) % prime
 
 

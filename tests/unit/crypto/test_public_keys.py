@@ -131,13 +131,17 @@ def test_other_rsa_encryptions_are_not_supported(parameters: Parameters) -> None
     [
         (
             Curve.P256,
-            ("0397df2b184db1669393cbe1b23b2df47f10d2122815024432241a6b5668f3676f1d7ff3c6f258c80e"
-            "97d076c1b92f635bfbd8ba55"),
+            (
+                "0397df2b184db1669393cbe1b23b2df47f10d2122815024432241a6b5668f3676f1d7ff3c6f258c80e"
+                "97d076c1b92f635bfbd8ba55"
+            ),
         ),
         (
             Curve.P384,
-            ("02d1c602680ae06f63ee0b377bcdfe0bd57687f941f8ab474739f48412198a4eaf8e89529651315df0"
-            "2a9f2ea137e9331231947750f8d8d351c10f26de79e66fb75f25b5ae"),
+            (
+                "02d1c602680ae06f63ee0b377bcdfe0bd57687f941f8ab474739f48412198a4eaf8e89529651315df0"
+                "2a9f2ea137e9331231947750f8d8d351c10f26de79e66fb75f25b5ae"
+            ),
         ),
     ],
 )

@@ -30,9 +30,17 @@ NEXT_STEPS = {
     "TIMEOUT": "see whether the server is busy; CKMS_TIMEOUT sets how many seconds to wait",
 }
 
+_BY_WORDS = {
+    "must be revoked first": "revoke it first: `… revoke REASON --key-id ID`",
+    "no such database": "set kms_database_secret (database_secret in TOML), or"
+    " CKMS_DATABASE_SECRET, to what `ckms new-database` gave",
+}
+"""The same for errors that their reason does not tell apart from others."""
+
 
 def next_step(reason: str, text: str) -> str:
     """Return what to do about an error, if there is something to say that it does not say."""
-    if "must be revoked first" in text:
-        return "revoke it first: `… revoke REASON --key-id ID`"
+    for words, step in _BY_WORDS.items():
+        if words in text:
+            return step
     return NEXT_STEPS.get(reason, "")

@@ -84,8 +84,8 @@ _BY_LABEL = {
     "PUBLIC KEY": "spki",
 }
 _SYMMETRIC = {
-    "aes": CryptographicAlgorithm.AES,
-    "chacha20": CryptographicAlgorithm.CHACHA20,
+    "aes": (CryptographicAlgorithm.AES, frozenset({16, 24, 32, 64})),  # two keys of 32 are for XTS
+    "chacha20": (CryptographicAlgorithm.CHACHA20, frozenset({32})),
 }
 IMPORT_FORMATS = ("json-ttlv", "pem", *_BINARY, *_SYMMETRIC)
 
@@ -99,7 +99,10 @@ def read(data: bytes, form: str) -> ManagedObject:
     if form == "json-ttlv":
         return from_json(data)
     if form in _SYMMETRIC:
-        return symmetric_key(data, _SYMMETRIC[form])
+        algorithm, sizes = _SYMMETRIC[form]
+        if len(data) not in sizes:
+            raise CommandFailed(f"the file has {len(data)} bytes: that is no {form} key")
+        return symmetric_key(data, algorithm)
     labelled = _PEM.search(data)
     if form == "pem" and labelled is None:
         raise CommandFailed("the file holds no PEM block: say its --key-format")

@@ -98,17 +98,25 @@ def _version(ctx: click.Context, _parameter: click.Parameter, value: bool) -> No
 
 def main() -> None:
     """Be the program."""
-    program = Path(sys.argv[0]).name
-    parsed = parse(sys.argv[1:], program)
-    if isinstance(parsed, int):
-        sys.exit(parsed)
-    from twisted.internet.defer import ensureDeferred
-    from twisted.internet.task import react
+    try:
+        parsed = parse(sys.argv[1:], Path(sys.argv[0]).name)
+        if isinstance(parsed, int):
+            sys.exit(parsed)
+        _react(*parsed)
+    except KeyboardInterrupt:
+        sys.exit(FAILED)
 
-    async def work(reactor: Any) -> None:
-        raise SystemExit(await carry_out(reactor, *parsed))
 
-    react(lambda reactor: ensureDeferred(work(reactor)), ())
+def _react(work: Work, options: Globals) -> None:
+    """Do the work and exit. It begins once the reactor runs, and so minds Ctrl-C."""
+    from twisted.internet.defer import Deferred
+    from twisted.internet.task import deferLater, react
+
+    async def carried_out(reactor: Any) -> None:
+        await deferLater(reactor, 0)
+        raise SystemExit(await carry_out(reactor, work, options))
+
+    react(lambda reactor: Deferred.fromCoroutine(carried_out(reactor)), ())
 
 
 def parse(arguments: Sequence[str], program: str = PROGRAM) -> int | tuple[Work, Globals]:

@@ -45,6 +45,8 @@ class Outcome:
     access_rights_obtained: Sequence[Mapping[str, Any]] | None = None
     object_owned: Sequence[Mapping[str, Any]] | None = None
     tags: Sequence[str] | None = None
+    database_secret: str | None = None
+    """Shown apart only in JSON: the sentence tells it to people."""
     as_in_4_1: bool = False
     """Identifiers as the first versions wrote them: without indentation, the private key first."""
 
@@ -75,6 +77,7 @@ _JSON_FIELDS = (
     "accesses",
     "access_rights_obtained",
     "object_owned",
+    "database_secret",
 )
 
 

@@ -47,7 +47,12 @@ async def owned(http: Http) -> list[dict[str, Any]]:
 
 
 async def obtained(http: Http) -> list[dict[str, Any]]:
-    """Return what others share with the caller: object_id, owner_id, operations and more."""
+    """Return what others share with the caller: object_id, owner_id, state, operations."""
+    return await _list(http, "/access/obtained")
+
+
+async def shared(http: Http) -> list[dict[str, Any]]:
+    """Return the same in the words of 4.1: operations in PascalCase, and is_wrapped."""
     return await _list(http, "/objects/shared")
 
 

@@ -140,4 +140,4 @@ async def owned_objects(session: Session) -> Outcome:
 @permission.command()
 async def shared(session: Session) -> Outcome:
     """Show what others share with you."""
-    return Outcome(stdout="", access_rights_obtained=await access.obtained(session.http))
+    return Outcome(stdout="", access_rights_obtained=await access.shared(session.http))

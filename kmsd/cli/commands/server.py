@@ -30,10 +30,15 @@ async def server_version(session: Session) -> Outcome:
 @click.command(cls=Command)
 async def new_database(session: Session) -> Outcome:
     """Make an encrypted database and show the secret that opens it."""
-    return Outcome(stdout=_ADVICE.format(secret=await access.new_database(session.http)))
+    return await _made(session)
+
+
+async def _made(session: Session) -> Outcome:
+    secret = await access.new_database(session.http)
+    return Outcome(stdout=_ADVICE.format(secret=secret), database_secret=secret)
 
 
 @click.command(cls=Command)
 async def configure(session: Session) -> Outcome:
     """Make an encrypted database, in the words of 4.1."""
-    return Outcome(stdout=_ADVICE.format(secret=await access.new_database(session.http)))
+    return await _made(session)

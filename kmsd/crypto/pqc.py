@@ -6,6 +6,7 @@ the twelve SLH-DSA sets, and private keys of ML-DSA and ML-KEM in the expanded f
 """
 
 import functools
+import hashlib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import mldsa, mlkem
 from kmsd.crypto import mlkem_seed
 from kmsd.crypto.errors import bad_parameters, decryption_failed, failed, invalid_key, unsupported
 from kmsd.kmip.enums import CryptographicAlgorithm as Algorithm
+from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
 
 
@@ -116,8 +118,9 @@ class RawPublicKey:
 
     def verify(self, signature: bytes, data: bytes) -> None:
         """Check a signature; InvalidSignature unless it is right."""
+        library = _library(self.row)
         try:
-            _library(self.row).verify(self.data, data, signature)
+            library.verify(self.data, data, signature)
         except KmipError:
             raise InvalidSignature from None
 
@@ -213,21 +216,34 @@ def load_private_raw(algorithm: Algorithm, data: bytes) -> PqcPrivateKey:
     library = _library(row)
     if len(data) != library.secret_key_size:
         raise invalid_key(f"an {algorithm.wire_name} private key has a wrong length")
-    return SecretKey(row, data, _public_of(row, data))
+    public = _public_of(row, data)
+    if row.kem and hashlib.sha3_256(public).digest() != data[-64:-32]:  # FIPS 203 §7.3
+        raise invalid_key(f"an {algorithm.wire_name} private key whose parts do not fit")
+    return SecretKey(row, data, public)
 
 
 def load_public_raw(algorithm: Algorithm, data: bytes) -> PqcPublicKey:
     """Load an encoded public key; INVALID_FIELD when it is none."""
     row = BY_ALGORITHM[algorithm]
-    if len(data) != _library(row).public_key_size:
-        raise invalid_key(f"an {algorithm.wire_name} public key has a wrong length")
     if row.public is None:
-        return RawPublicKey(row, data)
+        return _checked(RawPublicKey(row, data))
     try:
         loaded: LibraryPublicKey = row.public.from_public_bytes(data)
     except ValueError:
         raise invalid_key(f"not an {algorithm.wire_name} public key") from None
     return loaded
+
+
+def _checked(key: RawPublicKey) -> RawPublicKey:
+    """Check the length, and let a KEM key work once: that proves its numbers (FIPS 203 §7.2)."""
+    if len(key.data) != _library(key.row).public_key_size:
+        raise invalid_key(f"an {key.row.algorithm.wire_name} public key has a wrong length")
+    if key.row.kem:
+        try:
+            key.encapsulate()
+        except KmipError:
+            raise invalid_key(f"not an {key.row.algorithm.wire_name} public key") from None
+    return key
 
 
 def encapsulate(key: object) -> tuple[bytes, bytes]:
@@ -256,10 +272,7 @@ def _from_seed(row: ParameterSet, seed: bytes) -> PqcPrivateKey:
     if row.private is None:
         public, secret = mlkem_seed.expand(seed)
         return SecretKey(row, secret, public)
-    try:
-        loaded: LibraryPrivateKey = row.private.from_seed_bytes(seed)
-    except ValueError:
-        raise invalid_key(f"not an {row.algorithm.wire_name} seed") from None
+    loaded: LibraryPrivateKey = row.private.from_seed_bytes(seed)
     return loaded
 
 
@@ -283,9 +296,6 @@ class _Library:
             if hasattr(module, name):
                 setattr(self, name, _fenced(getattr(module, name)))
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        raise AttributeError(name)
-
 
 def _fenced(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
@@ -308,7 +318,8 @@ def _library(row: ParameterSet) -> Any:
     try:
         package = importlib.import_module(f"pqcrypto.{row.module.partition('.')[0]}")
     except ImportError:
-        raise unsupported(
-            f"{row.algorithm.wire_name}: not available: install the package pqcrypto; it"
+        raise KmipError(
+            ResultReason.FEATURE_NOT_SUPPORTED,
+            f"{row.algorithm.wire_name} is not available: install the package pqcrypto",
         ) from None
     return _Library(getattr(package, row.module.partition(".")[2]))

@@ -92,9 +92,7 @@ def sign(
     scheme = _signature_padding(parameters, function, verifying=False)
     try:
         return key.sign(data, scheme, Prehashed(function) if digested else function)
-    except UnsupportedAlgorithm as error:
-        raise unsupported(f"signing with {hashing.wire_name} and this padding") from error
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise bad_parameters("the key, the salt or the digest has a wrong length") from error
 
 
@@ -114,9 +112,7 @@ def verify(
         key.verify(signature, data, scheme, Prehashed(function) if digested else function)
     except InvalidSignature:
         return False
-    except UnsupportedAlgorithm as error:
-        raise unsupported(f"verifying with {hashing.wire_name} and this padding") from error
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise bad_parameters("the key, the salt or the digest has a wrong length") from error
     return True
 

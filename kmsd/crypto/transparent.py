@@ -5,7 +5,7 @@ Weierstrass curves, the plain bytes for the others, and read D of those as a big
 """
 
 from collections.abc import Callable
-from typing import Any, assert_never
+from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
@@ -237,9 +237,7 @@ def _dsa(key: dsa.DSAPrivateKey | dsa.DSAPublicKey) -> Structure:
     domain = {"p": numbers.p, "q": numbers.q, "g": numbers.g}
     if isinstance(key, dsa.DSAPrivateKey):
         return objects.TransparentDSAPrivateKey(x=key.private_numbers().x, **domain)
-    if isinstance(key, dsa.DSAPublicKey):
-        return objects.TransparentDSAPublicKey(y=key.public_numbers().y, **domain)
-    assert_never(key)
+    return objects.TransparentDSAPublicKey(y=key.public_numbers().y, **domain)
 
 
 def _load_dsa_private(material: objects.TransparentDSAPrivateKey) -> dsa.DSAPrivateKey:

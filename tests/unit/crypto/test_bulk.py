@@ -51,5 +51,10 @@ def test_magic_alone_makes_no_bulk(data: bytes) -> None:
     assert not bulk.is_bulk(data)
 
 
+def test_what_has_no_magic_does_not_parse() -> None:
+    with pytest.raises(KmipError):
+        bulk.parse(b"plain text")
+
+
 def test_a_plaintext_that_parses_to_its_end_is_taken_for_bulk() -> None:
     assert bulk.is_bulk(b"\x87\x87\x01\x02hi")

@@ -116,6 +116,7 @@ def test_pkcs1_rejects_implicitly() -> None:
         Parameters(padding_method=Padding.PSS),
         Parameters(padding_method=Padding.OAEP, hashing_algorithm=Hash.MD5),
         Parameters(padding_method=Padding.OAEP, hashing_algorithm=Hash.WHIRLPOOL),
+        Parameters(padding_method=Padding.OAEP, hashing_algorithm=Hash.SHA3_256),
     ],
 )
 def test_other_rsa_encryptions_are_not_supported(parameters: Parameters) -> None:

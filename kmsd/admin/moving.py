@@ -50,7 +50,7 @@ def back_up(origin: Place, file: Path, access: Access, say: Say) -> Copied:
     unfinished = file.with_name(f"{file.name}.unfinished")
     _remove(unfinished)
     try:
-        target = backup_file(unfinished, origin, access, make=True)
+        target = backup_file(unfinished, origin, access)
         done = move(origin, target, say)
         connection = target.source.connect()
         connection.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it

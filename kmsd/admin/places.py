@@ -14,6 +14,7 @@ import msgspec
 from kmsd.databases import database
 from kmsd.settings import DatabaseType, Settings
 from kmsd.store import SQLITE_FILE, Database, dialects, prepare, secret, source_of, sqlite
+from kmsd.store.faults import Fault, description, store_error
 from kmsd.store.interfaces import StoreRefused
 from kmsd.store.secret import Malformed, Secret
 from kmsd.store.session import Source
@@ -130,10 +131,11 @@ def _keyed(
     opening = partial(connect, path, named.key)
     try:
         opening().close()
-    except Exception as error:
-        if "not a database" in str(error):
+    except Exception as error:  # noqa: BLE001 (the drivers' errors have no common base)
+        fault = sqlite.fault(error)
+        if fault is Fault.DAMAGED:
             raise StoreRefused(f"the secret does not open {path}") from None
-        raise
+        raise store_error(fault, description(error)) from None
     source = Source(dialects.SQLCIPHER, opening)
     return Place(source=source, name=f"sqlite-enc:{path}", file=path, new_secret=new_secret)
 
@@ -148,14 +150,13 @@ def _secret(text: str, *, make: bool) -> tuple[Secret, str]:
         raise StoreRefused(_ABOUT_SECRETS) from None
 
 
-def backup_file(path: Path, origin: Place, access: Access, *, make: bool) -> Place:
-    """Return a backup's file; that of an encrypted database is encrypted under the same secret."""
-    if origin.source.dialect is dialects.SQLCIPHER:
-        named, _ = _secret(access.secret or origin.new_secret, make=False)
-        if make:
-            sqlite.create(path)
-        return _keyed(path, named)
-    return _file(path, make=make)
+def backup_file(path: Path, origin: Place, access: Access) -> Place:
+    """Make a backup's file; that of an encrypted database is encrypted under the same secret."""
+    if origin.source.dialect is not dialects.SQLCIPHER:
+        return _file(path, make=True)
+    named, _ = _secret(access.secret, make=False)
+    sqlite.create(path)
+    return _keyed(path, named)
 
 
 def of_backup(path: Path, access: Access) -> Place:

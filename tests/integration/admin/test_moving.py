@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -397,6 +398,23 @@ def test_databases_named_in_other_ways(
     bad = run("backup", "x", "--database", "sqlite:damaged.sqlite")
     assert (bad.exit_code, "damaged" in bad.stderr) == (1, True)
     assert "Access(…)" in repr(Access(secret=key))
+
+
+def test_a_file_that_cannot_be_opened_now(
+    named: Callable[[str], Named], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of the system is not called a wrong secret."""
+    url, key = named("sqlite-enc")
+    source((url, key))
+
+    def connect(*_: object) -> None:
+        error = sqlite3.OperationalError("x")
+        error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+        raise error
+
+    monkeypatch.setattr(sqlite, "_unlocked", connect)
+    result = run("backup", f"{tmp_path}/b", "--database", url, "--secret", key)
+    assert (result.exit_code, "cannot be opened" in result.stderr) == (1, True)
 
 
 def test_long_copies_tell_how_far_they_are() -> None:

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import reactor
-
 from kmsd.cli.main import carry_out, parse
+from tests.reactor import reactor
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,20 @@ from typing import Any
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionLost
-from twisted.internet.error import TimeoutError as NoAnswer
 from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from kmsd.client.errors import ClientError, Trouble
-from kmsd.client.http import CONNECT_SECONDS, MAXIMUM_ANSWER_BYTES, REQUEST_SECONDS, unreached
+from kmsd.client.http import CONNECT_SECONDS, REQUEST_SECONDS, answered
 from kmsd.client.tls import TlsOptions, Trust
 from kmsd.ttlv import TtlvError
 from kmsd.ttlv.binary_format import Framer
 
 KMIP_PORT = 5696
+MAXIMUM_ANSWER_BYTES = 64 << 20
+"""The largest answer; what is no KMIP looks larger, and is told at once."""
+
 _CONNECTIONS = 10
 _IDLE_SECONDS = 60.0
 
@@ -52,8 +54,8 @@ class KmipConnection(Protocol):
                     return
                 self._waiting.popleft().callback(answer)
         except TtlvError as error:
+            self.abort()  # first, so that whoever is told does not take it for a good one
             self._fail(ClientError(Trouble.PROTOCOL, f"the server's answer: {error}"))
-            self.abort()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: N802
         """Fail what still waits for an answer."""
@@ -119,19 +121,8 @@ class KmipPool:
         Raises:
             ClientError: the server cannot be reached, hangs up, or takes too long.
         """
-        work = Deferred.fromCoroutine(self._exchange(message))
-        work.addTimeout(self._request_seconds, self._reactor)
-        try:
-            return await work
-        except ClientError:
-            raise
-        except (NoAnswer, CancelledError):
-            raise ClientError(
-                Trouble.TIMEOUT,
-                f"{self.name} has not answered within {self._request_seconds:g} seconds",
-            ) from None
-        except Exception as error:  # noqa: BLE001 (whatever Twisted or OpenSSL raise)
-            raise unreached(self.name, error) from None
+        exchange = self._exchange(message)
+        return await answered(exchange, self.name, self._request_seconds, self._reactor)
 
     async def _exchange(self, message: bytes) -> bytes:
         await self._turn()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import treq
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, DNSLookupError, UserError
 from twisted.internet.error import TimeoutError as NoAnswer
 from twisted.python.failure import Failure
@@ -88,18 +88,8 @@ class Http:
             ClientError: the server cannot be reached, refuses, or takes too long.
         """
         headers = self._headers | ({"Content-Type": content_type} if content_type else {})
-        work = Deferred.fromCoroutine(self._exchange(method, path, body, headers))
-        work.addTimeout(self._seconds, self._reactor)
-        try:
-            return await work
-        except ClientError:
-            raise
-        except (NoAnswer, CancelledError):
-            raise ClientError(
-                Trouble.TIMEOUT, f"{self.url} has not answered within {self._seconds:g} seconds"
-            ) from None
-        except Exception as error:  # noqa: BLE001 (whatever Twisted, treq or OpenSSL raise)
-            raise unreached(self.url, error) from None
+        exchange = self._exchange(method, path, body, headers)
+        return await answered(exchange, self.url, self._seconds, self._reactor)
 
     async def _exchange(
         self, method: str, path: str, body: bytes | None, headers: dict[str, str]
@@ -132,6 +122,28 @@ class Http:
         await self._pool.closeCachedConnections()
 
 
+async def answered(
+    exchange: Coroutine[Deferred[Any], Any, bytes], name: str, seconds: float, reactor: Any
+) -> bytes:
+    """Await an answer of the server called `name`, with a time limit.
+
+    Raises:
+        ClientError: whatever goes wrong.
+    """
+
+    def give_up(_error: Any, _seconds: float) -> None:
+        raise ClientError(Trouble.TIMEOUT, f"{name} has not answered within {seconds:g} seconds")
+
+    work = Deferred.fromCoroutine(exchange)
+    work.addTimeout(seconds, reactor, onTimeoutCancel=give_up)
+    try:
+        return await work
+    except ClientError:
+        raise
+    except Exception as error:  # noqa: BLE001 (whatever Twisted, treq or OpenSSL raise)
+        raise _unreached(name, error) from None
+
+
 def refusal(status: int, body: bytes) -> ClientError:
     """Return the error that an HTTP answer tells of."""
     text = body[:2000].decode("utf-8", "replace").strip()
@@ -151,7 +163,7 @@ def refusal(status: int, body: bytes) -> ClientError:
         return ClientError(fallback, text)
 
 
-def unreached(url: str, error: Exception) -> ClientError:
+def _unreached(url: str, error: Exception) -> ClientError:
     """Word what went wrong on the way to a server."""
     cause = _cause(error)
     if isinstance(cause, DNSLookupError):
@@ -188,6 +200,8 @@ def _says_nothing(failure: Any) -> bool:
 
 
 def _tls_text(error: Any) -> str:
+    if type(error).__name__ == "VerificationError":
+        return "the certificate is for another name than the URL's"
     details = error.args[0] if error.args else ""
     if isinstance(details, list) and details:
         text = "; ".join(str(each[-1]) for each in details if each[-1])
@@ -197,6 +211,4 @@ def _tls_text(error: Any) -> str:
                 " or accept_invalid_certs for a test)"
             )
         return text
-    if type(error).__name__ == "VerificationError":
-        return "the certificate is for another name than the URL's"
     return type(error).__name__

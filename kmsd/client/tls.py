@@ -169,9 +169,7 @@ def _own(options: TlsOptions) -> dict[str, Any]:
     if store.key is None or store.cert is None:
         raise ClientError(Trouble.SETTINGS, "the client's PKCS#12 file lacks key or certificate")
     return {
-        "privateKey": crypto.PKey.from_cryptography_key(store.key),  # type: ignore[arg-type]
-        "certificate": crypto.X509.from_cryptography(store.cert.certificate),
-        "extraCertChain": [
-            crypto.X509.from_cryptography(each.certificate) for each in store.additional_certs
-        ],
+        "privateKey": store.key,
+        "certificate": store.cert.certificate,
+        "extraCertChain": [each.certificate for each in store.additional_certs],
     }

@@ -23,7 +23,6 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import click
 import pytest
-import pytest_twisted
 from cryptography import x509
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
@@ -39,6 +38,7 @@ from kmsd.cli.main import cli
 from tests.clients import environment
 from tests.command_line import CommandLine
 from tests.conftest import Kmsd, launch
+from tests.reactor import ensureDeferred
 
 TEXT = b"attack at dawn\n"
 SPECIFICATION = {
@@ -87,7 +87,7 @@ def _mode(path: Path) -> int:
 # Symmetric keys
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_a_symmetric_key_lives_and_dies(ckms: CommandLine) -> None:
     """Create, export, re-key, revoke, destroy and remove, each found by identifier or by tag."""
     made = await ckms("sym keys create life -t life -t 'of a key'")
@@ -125,7 +125,7 @@ async def test_a_symmetric_key_lives_and_dies(ckms: CommandLine) -> None:
         ("-a shake -l 128", 16),
     ],
 )
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_symmetric_keys_have_the_length_asked_for(
     options: str, length: int, ckms: CommandLine
 ) -> None:
@@ -135,7 +135,7 @@ async def test_symmetric_keys_have_the_length_asked_for(
     assert len(base64.b64decode(exported.out)) == length
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_a_key_is_brought_along(ckms: CommandLine) -> None:
     """--bytes-b64 keeps the very bytes, from the command line, a variable, a file or a prompt."""
     key = bytes(range(16))
@@ -148,7 +148,7 @@ async def test_a_key_is_brought_along(ckms: CommandLine) -> None:
     await ckms("sym keys create -k nonsense!", code=2)
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_keys_are_stored_wrapped(ckms: CommandLine) -> None:
     """-w stores a key, new or brought along, wrapped by RFC 5649; --unwrap gives it in clear."""
     wrapping = (await ckms("sym keys create")).identifier
@@ -171,7 +171,7 @@ def _material(item: Any) -> bytes:
 
 
 @pytest.mark.parametrize("group", ["sym", "rsa", "ec", "cc", "secret-data"])
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_every_kind_is_exported_wrapped_and_imported_again(
     group: str, ckms: CommandLine
 ) -> None:
@@ -220,7 +220,7 @@ async def _made(ckms: CommandLine, group: str) -> str:
     return made.field("Private key unique identifier")
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_a_password_wraps_as_the_python_client_does(ckms: CommandLine) -> None:
     """A password of the command line's opens what the Python client wrapped by it."""
     (ckms.folder / "key").write_bytes(bytes.fromhex("BACB2E371767135C8F68BDC4B9FC4EC7"))
@@ -237,7 +237,7 @@ async def test_a_password_wraps_as_the_python_client_does(ckms: CommandLine) -> 
     assert _material(json.loads((ckms.folder / "key.json").read_text())) == b"\1\2"
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_a_folder_is_imported(ckms: CommandLine) -> None:
     """`keys import FOLDER` imports every file, and tells which it could not."""
     folder = ckms.folder / "keys"
@@ -253,7 +253,7 @@ async def test_a_folder_is_imported(ckms: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["nist-key-wrap", "aes-gcm"])
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_keys_are_exported_wrapped_by_the_server(algorithm: str, ckms: CommandLine) -> None:
     """`export --wrap-key-id` gives a key that only the wrapping key opens; import unwraps it."""
     wrapping = (await ckms("sym keys create")).identifier
@@ -278,7 +278,7 @@ async def test_keys_are_exported_wrapped_by_the_server(algorithm: str, ckms: Com
 @pytest.mark.parametrize(
     "data_algorithm", ["aes-gcm", "aes-xts", "aes-gcm-siv", "chacha20-poly1305"]
 )
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_what_is_encrypted_is_decrypted(
     data_algorithm: str, key_algorithm: str, ckms: CommandLine
 ) -> None:
@@ -295,7 +295,7 @@ async def test_what_is_encrypted_is_decrypted(
     assert _mode(ckms.folder / "data.plain") == 0o600
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_a_file_has_the_products_format(ckms: CommandLine) -> None:
     """A file encrypted at the server is nonce, ciphertext, tag; one encrypted here has its data
     key before that, after its length.
@@ -314,7 +314,7 @@ async def test_a_file_has_the_products_format(ckms: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("how", ["", "-e rfc5649", "-d chacha20-poly1305 -e aes-gcm"])
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_tampering_leaves_no_plaintext(how: str, ckms: CommandLine) -> None:
     """A file that was changed, cut, or is of another key or context is refused, and nothing of it
     is written.
@@ -334,7 +334,7 @@ async def test_tampering_leaves_no_plaintext(how: str, ckms: CommandLine) -> Non
     assert left == {"plain.txt", "plain.enc", "kms.json"}
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_large_files_go_to_the_server_in_parts(ckms: CommandLine) -> None:
     """Nine megabytes are more than one request; the parts make one ciphertext. What is larger than
     the server can open is refused before anything is sent.
@@ -385,7 +385,7 @@ def _environment(ckms: CommandLine) -> dict[str, str]:
     return ours | {"HOME": str(ckms.folder), "KMS_CLI_CONF": str(ckms.configuration)}
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_several_files_and_pipes(ckms: CommandLine) -> None:
     """Several files are encrypted beside themselves; `-` is standard input and output."""
     key = (await ckms("sym keys create")).identifier
@@ -405,7 +405,7 @@ async def test_several_files_and_pipes(ckms: CommandLine) -> None:
 # RSA and elliptic curves
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_rsa(ckms: CommandLine) -> None:
     """RSA encrypts by each algorithm, and wraps what is too large for it."""
     made = await ckms("rsa keys create -s 2048 -t rsa-tour")
@@ -423,7 +423,7 @@ async def test_rsa(ckms: CommandLine) -> None:
     assert (ckms.folder / "large.plain").read_bytes() == bytes(10_000)
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_keys_in_the_forms_of_other_programs(ckms: CommandLine) -> None:
     """What is exported in PEM or DER other programs read, and it comes in again."""
     rsa = await ckms("rsa keys create -s 2048")
@@ -473,7 +473,7 @@ def _umask() -> int:
 @pytest.mark.parametrize(
     "curve", ["nist-p192", "nist-p224", "nist-p256", "nist-p384", "nist-p521", "x25519", "ed25519"]
 )
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_elliptic_curves_encrypt(curve: str, ckms: CommandLine) -> None:
     """A file encrypted to a key on a curve is decrypted with the other half of its pair."""
     made = await ckms(f"ec keys create -c {curve}")
@@ -482,7 +482,7 @@ async def test_elliptic_curves_encrypt(curve: str, ckms: CommandLine) -> None:
     assert (await ckms(f"ec decrypt plain.enc -k {private} -o -")).out == TEXT
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_curves_that_do_not_encrypt_are_created(ckms: CommandLine) -> None:
     """X448 and Ed448 keys can be had, though nothing is encrypted to them."""
     for curve in ("x448", "ed448"):
@@ -492,7 +492,7 @@ async def test_curves_that_do_not_encrypt_are_created(ckms: CommandLine) -> None
 # Secret data
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_secrets_are_kept(ckms: CommandLine) -> None:
     """A secret comes back as it was given; without one it is 32 random bytes."""
     given = (await ckms("secret-data create -v - -t pin", stdin=b"hunter2\n")).identifier
@@ -511,7 +511,7 @@ async def _department(ckms: CommandLine, tag: str) -> None:
     await ckms(f"cc keys create-master-key-pair -b policy.bin -t {tag}")
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_covercrypt(ckms: CommandLine) -> None:
     """A user key opens what its policy allows and nothing else; rekeying keeps it so, pruning takes
     old ciphertexts away.
@@ -540,7 +540,7 @@ async def test_covercrypt(ckms: CommandLine) -> None:
     await ckms(f"cc decrypt plain.enc -k {user} -o -", code=1)
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_covercrypt_authenticates_and_takes_many_files(ckms: CommandLine) -> None:
     """Several files are encrypted and decrypted together; authentication data must match."""
     await _department(ckms, "cc-many")
@@ -558,7 +558,7 @@ async def test_covercrypt_authenticates_and_takes_many_files(ckms: CommandLine) 
     await ckms(f"cc decrypt sealed/a.enc -k {user} -o -", code=1)
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_policies_are_read_and_changed(ckms: CommandLine) -> None:
     """A key's policy can be read, from the server and from a file, and its attributes changed."""
     await _department(ckms, "cc-policy")
@@ -587,7 +587,7 @@ async def test_policies_are_read_and_changed(ckms: CommandLine) -> None:
 # CoverCrypt as in 4.1
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_covercrypt_in_the_words_of_4_1(ckms: CommandLine) -> None:
     """`cc init`, `cc new`, `cc encrypt -p`, `cc decrypt -u`, `cc rotate`, `cc revoke`, `cc destroy`
     do what 4.1 did, with the policy file of the documentation.
@@ -617,7 +617,7 @@ async def test_covercrypt_in_the_words_of_4_1(ckms: CommandLine) -> None:
     assert f"[Destroyed] {active} - CoverCryptSecretKey" in owned
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_keys_travel_in_the_words_of_4_1(ckms: CommandLine) -> None:
     """`cc export`, `import`, `export-keys` and `import-keys` move keys, also under a password."""
     (ckms.folder / "policy.json").write_text(POLICY_OF_4_1)
@@ -666,7 +666,7 @@ def _run(ckms: CommandLine, line: str) -> str:
 EXTENSIONS = "[ v3_ca ]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n"
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_certificates_are_issued_and_validated(ckms: CommandLine) -> None:
     """An authority certifies a key pair, a key, a request; the chain is valid until it is not."""
     (ckms.folder / "ca.cnf").write_text(EXTENSIONS)
@@ -699,7 +699,7 @@ async def test_certificates_are_issued_and_validated(ckms: CommandLine) -> None:
     await ckms("certificates certify", code=2)
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_certificates_travel(ckms: CommandLine) -> None:
     """A certificate goes out and comes in as JSON, PEM, DER, chain, list, PKCS#12 and PKCS#7."""
     (ckms.folder / "ca.cnf").write_text(EXTENSIONS)
@@ -736,7 +736,7 @@ async def test_certificates_travel(ckms: CommandLine) -> None:
     assert shown.count("subject=") == 2
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_certificates_end(ckms: CommandLine) -> None:
     """A certificate is revoked, then destroyed, or forgotten."""
     for uid in ("end-1", "end-2"):
@@ -754,7 +754,7 @@ async def test_certificates_end(ckms: CommandLine) -> None:
 # Attributes, locate, rights, server
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_attributes(ckms: CommandLine) -> None:
     """Attributes are shown, set and deleted, by name, link, usage and vendor."""
     key = (await ckms("sym keys create -t looked-at")).identifier
@@ -782,7 +782,7 @@ async def test_attributes(ckms: CommandLine) -> None:
     await ckms(f"attributes delete -i {key} --attribute ObjectType", code=1)
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_locate(ckms: CommandLine) -> None:
     """Objects are found by tags, algorithm, length, format, type and links, in any capitals."""
     key = (await ckms("sym keys create -t found -t me -l 192")).identifier
@@ -806,7 +806,7 @@ async def test_locate(ckms: CommandLine) -> None:
     assert table.splitlines()[2].split()[:4] == [key, "SymmetricKey", "AES", "192"]
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_rights(ckms: CommandLine) -> None:
     """What is granted the other user can do and see, and what is taken away no more."""
     key = (await ckms("sym keys create")).identifier
@@ -825,7 +825,7 @@ async def test_rights(ckms: CommandLine) -> None:
     await ckms(f"access-rights grant guest {key} fly", code=1)
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_what_is_shared_is_seen(ckms: CommandLine, server: Kmsd, tmp_path: Path) -> None:
     """To the other user, shared objects are obtained ones, and work as far as was granted."""
     key = (await ckms("sym keys create")).identifier
@@ -849,7 +849,7 @@ async def test_what_is_shared_is_seen(ckms: CommandLine, server: Kmsd, tmp_path:
     assert (await ckms(f"sym decrypt plain.enc -k {key} -o -")).out == TEXT
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_the_server_tells_its_version(ckms: CommandLine, server: Kmsd) -> None:
     """`server-version` says what the server says; the program of 4.1 finds kms.json where it is."""
     version = json.loads(server.get("/version"))
@@ -858,7 +858,7 @@ async def test_the_server_tells_its_version(ckms: CommandLine, server: Kmsd) -> 
     assert old.text == f"{version}\n"
 
 
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_encrypted_databases(ckms: CommandLine, tmp_path_factory: Any) -> None:
     """`new-database`, and `configure` in the words of 4.1, make databases that only their secret
     opens, and that know nothing of each other.
@@ -1015,7 +1015,7 @@ def python_client(server: Kmsd) -> Any:
 
 
 @pytest.mark.slow
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_the_python_client_and_the_command_line_read_each_other(
     ckms: CommandLine, python_client: Any
 ) -> None:
@@ -1029,7 +1029,7 @@ async def test_the_python_client_and_the_command_line_read_each_other(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("words", ["4.22.1", "4.1"])
-@pytest_twisted.ensureDeferred
+@ensureDeferred
 async def test_covercrypt_with_the_python_client(
     words: str, ckms: CommandLine, python_client: Any
 ) -> None:

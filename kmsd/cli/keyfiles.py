@@ -11,6 +11,7 @@ import msgspec
 from kmsd.cli.errors import CommandFailed
 from kmsd.kmip import json_dialects
 from kmsd.kmip.enums import CryptographicAlgorithm, KeyFormatType, ObjectType
+from kmsd.kmip.errors import KmipError
 from kmsd.kmip.json_dialects import Spelling
 from kmsd.kmip.objects import (
     OBJECTS,
@@ -65,14 +66,12 @@ class _Form(NamedTuple):
 
     kind: type[Any]
     key_format: KeyFormatType
-    algorithm: CryptographicAlgorithm | None = None
 
 
-_Algorithm = CryptographicAlgorithm
 _BINARY = {
-    "sec1": _Form(PrivateKey, KeyFormatType.EC_PRIVATE_KEY, _Algorithm.EC),
-    "pkcs1-priv": _Form(PrivateKey, KeyFormatType.PKCS1, _Algorithm.RSA),
-    "pkcs1-pub": _Form(PublicKey, KeyFormatType.PKCS1, _Algorithm.RSA),
+    "sec1": _Form(PrivateKey, KeyFormatType.EC_PRIVATE_KEY),
+    "pkcs1-priv": _Form(PrivateKey, KeyFormatType.PKCS1),
+    "pkcs1-pub": _Form(PublicKey, KeyFormatType.PKCS1),
     "pkcs8": _Form(PrivateKey, KeyFormatType.PKCS8),
     "spki": _Form(PublicKey, KeyFormatType.PKCS8),
 }
@@ -115,25 +114,25 @@ def read(data: bytes, form: str) -> ManagedObject:
         form = _BY_LABEL[label] if form == "pem" else form
         data = base64.b64decode(labelled[2])
     row = _BINARY[form]
-    block = KeyBlock(
-        key_format_type=row.key_format,
-        key_value=KeyValue(key_material=data),
-        cryptographic_algorithm=row.algorithm or _algorithm_of(data, row.kind),
-    )
-    managed_object: ManagedObject = row.kind(key_block=block)
+    block = KeyBlock(key_format_type=row.key_format, key_value=KeyValue(key_material=data))
+    managed_object: ManagedObject = row.kind(key_block=_described(block, row.kind))
     return managed_object
 
 
-def _algorithm_of(der: bytes, kind: type[Any]) -> CryptographicAlgorithm | None:
-    """Return the algorithm that a PKCS#8 or SPKI structure names. Raises: CommandFailed."""
+def _described(block: KeyBlock, kind: type[Any]) -> KeyBlock:
+    """Return a key block with the algorithm of its key. Raises: CommandFailed: it has none."""
     from kmsd.crypto import formats
-    from kmsd.kmip.errors import KmipError
 
-    load_der = formats.load_private_der if kind is PrivateKey else formats.load_public_der
+    load_key: Any = formats.load_private if kind is PrivateKey else formats.load_public
     try:
-        return formats.describe(load_der(der)).algorithm
+        described = formats.describe(load_key(block))
     except KmipError as error:
         raise CommandFailed(f"the file holds no such key: {error}") from None
+    return msgspec.structs.replace(
+        block,
+        cryptographic_algorithm=described.algorithm,
+        cryptographic_length=described.length_bits,
+    )
 
 
 def symmetric_key(

@@ -16,10 +16,10 @@ import click
 from kmsd import __version__
 from kmsd.cli.errors import CommandFailed, next_step
 from kmsd.cli.outcome import Format, Outcome, written
-from kmsd.cli.tree import Late, LateGroup, global_options
+from kmsd.cli.tree import Globals, Late, LateGroup, global_options
 
 if TYPE_CHECKING:
-    from kmsd.cli.session import Globals, Session
+    from kmsd.cli.session import Session
 
 DONE, FAILED, USAGE = 0, 1, 2
 PROGRAM = "ckms"
@@ -121,8 +121,6 @@ def _react(work: Work, options: Globals) -> None:
 
 def parse(arguments: Sequence[str], program: str = PROGRAM) -> int | tuple[Work, Globals]:
     """Return the work that a command line asks for, or the exit code if that is all."""
-    from kmsd.cli.session import Globals
-
     options = Globals(program=program)
     try:
         work = cli().main(list(arguments), prog_name=program, obj=options, standalone_mode=False)

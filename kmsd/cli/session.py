@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +14,12 @@ import msgspec
 from kmsd.cli.configuration import Configuration, configured
 from kmsd.cli.errors import CommandFailed
 from kmsd.cli.outcome import Format
+from kmsd.cli.tree import Globals
 from kmsd.client import Http, HttpKms, TlsOptions, credentials
 from kmsd.client.http import CONNECT_SECONDS
 from kmsd.kmip.json_dialects import Spelling
 from kmsd.ttlv import Item
 from kmsd.ttlv.schema import Structure
-
-
-@dataclass
-class Globals:
-    """The options that every command has."""
-
-    program: str = "ckms"
-    conf_path: str | None = None
-    url: str | None = None
-    accept_invalid_certs: bool | None = None
-    print_json: bool | None = None
-    output: Format | None = None
-    closing: list[Any] = field(default_factory=list)
 
 
 class Session:

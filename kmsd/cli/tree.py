@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import click
@@ -12,6 +13,18 @@ import click
 from kmsd.cli.outcome import Format
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@dataclass
+class Globals:
+    """The options that every command has."""
+
+    program: str = "ckms"
+    conf_path: str | None = None
+    url: str | None = None
+    accept_invalid_certs: bool | None = None
+    print_json: bool | None = None
+    output: Format | None = None
 
 
 class Command(click.Command):

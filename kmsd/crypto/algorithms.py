@@ -21,132 +21,51 @@ _TAGS = frozenset({16})
 _GCM_NONCES = range(8, 129)
 """SP 800-38D allows 1 to 2^61 - 1 bytes; the library these, and shorter ones are unsafe."""
 
-# fmt: off - a table
+# A table; each row of it is one cipher.
+# fmt: off
 _cbc = functools.partial(
-    Cipher,
-    name="AES-CBC",
-    algorithm=Algorithm.AES,
-    mode=Mode.CBC,
-    make=block_modes.aes_sp800_38a,
-    key_sizes=_AES,
-    nonce_size=16,
-    nonce_sizes=frozenset({16}),
-    zero_nonce=True,
-)
+    Cipher, name="AES-CBC", algorithm=Algorithm.AES, mode=Mode.CBC, make=block_modes.aes_sp800_38a,
+    key_sizes=_AES, nonce_size=16, nonce_sizes=frozenset({16}), zero_nonce=True)
 _ecb = functools.partial(
-    Cipher,
-    name="AES-ECB",
-    algorithm=Algorithm.AES,
-    mode=Mode.ECB,
-    make=block_modes.aes_sp800_38a,
-    key_sizes=_AES,
-    legacy=True,
-)
+    Cipher, name="AES-ECB", algorithm=Algorithm.AES, mode=Mode.ECB, make=block_modes.aes_sp800_38a,
+    key_sizes=_AES, legacy=True)
 _des = functools.partial(
-    Cipher,
-    algorithm=Algorithm.THREE_DES,
-    make=block_modes.triple_des_sp800_67,
-    key_sizes=frozenset({16, 24}),
-    legacy=True,
-)
+    Cipher, algorithm=Algorithm.THREE_DES, make=block_modes.triple_des_sp800_67,
+    key_sizes=frozenset({16, 24}), legacy=True)
 _des_cbc = functools.partial(
-    _des, name="3DES-CBC", mode=Mode.CBC, nonce_size=8, nonce_sizes=frozenset({8}), zero_nonce=True
-)
+    _des, name="3DES-CBC", mode=Mode.CBC, nonce_size=8, nonce_sizes=frozenset({8}), zero_nonce=True)
 _des_ecb = functools.partial(_des, name="3DES-ECB", mode=Mode.ECB)
 
 CIPHERS = (
-    Cipher(
-        name="AES-GCM",
-        algorithm=Algorithm.AES,
-        mode=Mode.GCM,
-        make=symmetric.gcm_sp800_38d,
-        key_sizes=_AES,
-        nonce_size=12,
-        nonce_sizes=_GCM_NONCES,
-        tag_size=16,
-        tag_sizes=frozenset(range(12, 17)),
-    ),
-    Cipher(
-        name="AES-GCM-SIV",
-        algorithm=Algorithm.AES,
-        mode=Mode.GCM_SIV,
-        make=symmetric.gcm_siv_rfc8452,
-        key_sizes=frozenset({16, 32}),
-        nonce_size=12,
-        nonce_sizes=frozenset({12}),
-        tag_size=16,
-        tag_sizes=_TAGS,
-    ),
-    Cipher(
-        name="AES-CCM",
-        algorithm=Algorithm.AES,
-        mode=Mode.CCM,
-        make=symmetric.ccm_sp800_38c,
-        key_sizes=_AES,
-        nonce_size=12,
-        nonce_sizes=range(7, 14),
-        tag_size=16,
-        tag_sizes=frozenset(range(4, 17, 2)),
-        implicit_tag_sizes=_TAGS,
-    ),
+    Cipher(name="AES-GCM", algorithm=Algorithm.AES, mode=Mode.GCM, make=symmetric.gcm_sp800_38d,
+           key_sizes=_AES, nonce_size=12, nonce_sizes=_GCM_NONCES,
+           tag_size=16, tag_sizes=frozenset(range(12, 17))),
+    Cipher(name="AES-GCM-SIV", algorithm=Algorithm.AES, mode=Mode.GCM_SIV,
+           make=symmetric.gcm_siv_rfc8452, key_sizes=frozenset({16, 32}),
+           nonce_size=12, nonce_sizes=frozenset({12}), tag_size=16, tag_sizes=_TAGS),
+    Cipher(name="AES-CCM", algorithm=Algorithm.AES, mode=Mode.CCM, make=symmetric.ccm_sp800_38c,
+           key_sizes=_AES, nonce_size=12, nonce_sizes=range(7, 14),
+           tag_size=16, tag_sizes=frozenset(range(4, 17, 2)),
+           implicit_tag_sizes=frozenset(range(8, 17, 2))),  # SP 800-38C: shorter on demand only
     _cbc(padding=Padding.PKCS5),
     _cbc(padding=Padding.ANSI_X923),
     _cbc(padding=Padding.NONE),
     _ecb(padding=Padding.NONE),
     _ecb(padding=Padding.PKCS5),
-    Cipher(
-        name="AES-CTR",
-        algorithm=Algorithm.AES,
-        mode=Mode.CTR,
-        make=block_modes.ctr_sp800_38a,
-        key_sizes=_AES,
-        nonce_size=16,
-        nonce_sizes=range(8, 17),
-        server_nonce=False,
-    ),
-    Cipher(
-        name="AES-XTS",
-        algorithm=Algorithm.AES,
-        mode=Mode.XTS,
-        make=block_modes.xts_sp800_38e,
-        key_sizes=frozenset({32, 64}),
-        nonce_size=16,
-        nonce_sizes=range(1, 17),
-    ),
-    Cipher(
-        name="AES-KW",
-        algorithm=Algorithm.AES,
-        mode=Mode.NIST_KEY_WRAP,
-        make=block_modes.kw_rfc3394,
-        key_sizes=_AES,
-    ),
-    Cipher(
-        name="AES-KWP",
-        algorithm=Algorithm.AES,
-        mode=Mode.AES_KEY_WRAP_PADDING,
-        make=block_modes.kwp_rfc5649,
-        key_sizes=_AES,
-    ),
-    Cipher(
-        name="ChaCha20",
-        algorithm=Algorithm.CHACHA20,
-        mode=None,
-        make=block_modes.chacha20_rfc8439,
-        key_sizes=frozenset({32}),
-        nonce_size=16,
-        nonce_sizes=frozenset({8, 12, 16}),
-    ),
-    Cipher(
-        name="ChaCha20-Poly1305",
-        algorithm=Algorithm.CHACHA20_POLY1305,
-        mode=Mode.AEAD,
-        make=symmetric.chacha20_poly1305_rfc8439,
-        key_sizes=frozenset({32}),
-        nonce_size=12,
-        nonce_sizes=frozenset({12}),
-        tag_size=16,
-        tag_sizes=_TAGS,
-    ),
+    Cipher(name="AES-CTR", algorithm=Algorithm.AES, mode=Mode.CTR, make=block_modes.ctr_sp800_38a,
+           key_sizes=_AES, nonce_size=16, nonce_sizes=range(8, 17), server_nonce=False),
+    Cipher(name="AES-XTS", algorithm=Algorithm.AES, mode=Mode.XTS, make=block_modes.xts_sp800_38e,
+           key_sizes=frozenset({32, 64}), nonce_size=16, nonce_sizes=range(1, 17)),
+    Cipher(name="AES-KW", algorithm=Algorithm.AES, mode=Mode.NIST_KEY_WRAP,
+           make=block_modes.kw_rfc3394, key_sizes=_AES),
+    Cipher(name="AES-KWP", algorithm=Algorithm.AES, mode=Mode.AES_KEY_WRAP_PADDING,
+           make=block_modes.kwp_rfc5649, key_sizes=_AES),
+    Cipher(name="ChaCha20", algorithm=Algorithm.CHACHA20, mode=None,
+           make=block_modes.chacha20_rfc8439, key_sizes=frozenset({32}),
+           nonce_size=16, nonce_sizes=frozenset({8, 12, 16})),
+    Cipher(name="ChaCha20-Poly1305", algorithm=Algorithm.CHACHA20_POLY1305, mode=Mode.AEAD,
+           make=symmetric.chacha20_poly1305_rfc8439, key_sizes=frozenset({32}),
+           nonce_size=12, nonce_sizes=frozenset({12}), tag_size=16, tag_sizes=_TAGS),
     _des_cbc(padding=Padding.PKCS5),
     _des_cbc(padding=Padding.NONE),
     _des_ecb(padding=Padding.NONE),

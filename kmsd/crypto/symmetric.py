@@ -180,15 +180,28 @@ class Ccm(Aead):
         counter: int | None = None,
         random: Random = os.urandom,
     ) -> Encrypted:
+        nonce = self.nonce_for(nonce, random)
+        if len(data) > _ccm_limit(nonce):
+            raise bad_parameters(f"data too large for {self.cipher.name} with this IVCounterNonce")
         if tag_length in {None, self.cipher.tag_size} or tag_length not in self.cipher.tag_sizes:
-            return super().encrypt(data, nonce, aad, tag_length, random=random)
-        return self._sized(tag_length).encrypt(data, nonce, aad, random=random)
+            return super().encrypt(data, nonce, aad, tag_length)
+        return self._sized(tag_length).encrypt(data, nonce, aad)
 
     @override
     def _open(self, data: bytes, nonce: bytes, aad: bytes, tag: bytes) -> bytes:
+        if len(data) > _ccm_limit(nonce):
+            raise InvalidTag
         if len(tag) == self.cipher.tag_size:
             return super()._open(data, nonce, aad, tag)
         return self._sized(len(tag)).decrypt(data, nonce, aad, tag)
+
+
+def _ccm_limit(nonce: bytes) -> int:
+    """Return the most bytes of data beside this nonce: the two share a block. SP 800-38C §A.1.
+
+    The library lets one byte more through, and then fails as if it were broken.
+    """
+    return (1 << 8 * (15 - len(nonce))) - 1
 
 
 def _ccm_of_tag_size(cipher: Cipher, key: bytes, size: int) -> Aead:

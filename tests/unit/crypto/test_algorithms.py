@@ -182,3 +182,27 @@ def test_bulk_items_are_nonce_ciphertext_and_tag() -> None:
 def test_a_bulk_item_too_short_for_nonce_and_tag_is_a_failed_decryption() -> None:
     with pytest.raises(KmipError, match=r"^CRYPTO: decryption failed$"):
         algorithms.decrypt_bulk(cipher(AES).prepare(KEY), build([bytes(27)]))
+
+
+def test_a_short_ccm_tag_must_be_announced() -> None:
+    ready = cipher(AES, Parameters(block_cipher_mode=Mode.CCM)).prepare(KEY)
+    for length in range(4, 17, 2):
+        sealed = ready.encrypt(b"data", None, b"aad", length)
+        assert len(sealed.tag) == length
+        parts = (sealed.ciphertext, sealed.nonce, b"aad", sealed.tag)
+        assert ready.decrypt(*parts, length) == b"data"
+        if length < 8:
+            with pytest.raises(KmipError, match="invalid tag length"):
+                ready.decrypt(*parts)
+        else:
+            assert ready.decrypt(*parts) == b"data"
+
+
+def test_ccm_data_is_limited_by_the_length_of_the_nonce() -> None:
+    ready = cipher(AES, Parameters(block_cipher_mode=Mode.CCM)).prepare(KEY)
+    largest = ready.encrypt(bytes(65535), bytes(13))
+    assert ready.decrypt(largest.ciphertext, largest.nonce, b"", largest.tag) == bytes(65535)
+    with pytest.raises(KmipError, match="data too large for AES-CCM"):
+        ready.encrypt(bytes(65536), bytes(13))
+    with pytest.raises(KmipError, match=r"^CRYPTO: decryption failed$"):
+        ready.decrypt(bytes(65536), bytes(13), b"", bytes(16))

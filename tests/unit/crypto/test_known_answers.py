@@ -54,7 +54,7 @@ class Answer(NamedTuple):
     counter: int | None = None
 
 
-# fmt: off - a table
+# fmt: off
 ANSWERS = [
     Answer(
         "SP 800-38A F.1.1",

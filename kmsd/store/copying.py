@@ -72,6 +72,7 @@ def _snapshot(source: Source) -> Iterator[Transaction]:
     try:
         connection = source.connect()
         with contextlib.closing(connection):
+            source.dialect.be_patient(connection)
             reading = Transaction(connection.cursor(), source.dialect)
             for statement in source.dialect.consistent:
                 reading.run(statement)

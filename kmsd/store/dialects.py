@@ -34,7 +34,8 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     `lock` and `unlock` keep other servers from migrating at the same time. `shared` says that
     other servers may use the database, over a line that can break. `transactional_schema`: changes
     of the schema can be rolled back. `lock_object` keeps an object from being removed until the
-    transaction ends. `announce` tells the other servers which objects changed.
+    transaction ends. `announce` tells the other servers which objects changed. `be_patient` lets a
+    connection wait for long statements, and long between statements.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     lock_object: str = "SELECT version FROM objects WHERE uid = ? FOR UPDATE"
     announce: str = ""
     sever: Callable[[Any], None] = lambda _connection: None
+    be_patient: Callable[[Any], None] = lambda _connection: None
     parallel_scans: int = 3
 
 
@@ -94,12 +96,10 @@ POSTGRESQL = Dialect(
     transactional_schema=True,
     lock="SELECT pg_advisory_lock(76239481)",
     unlock="SELECT pg_advisory_unlock(76239481)",
-    consistent=(
-        "SET idle_in_transaction_session_timeout = 0",
-        "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-    ),
+    consistent=("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",),
     announce="SELECT pg_notify('kmsd', ?)",
     sever=postgresql.sever,
+    be_patient=postgresql.be_patient,
 )
 
 MYSQL = Dialect(
@@ -119,8 +119,9 @@ MYSQL = Dialect(
         "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
         "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
     ),
-    lock="SELECT GET_LOCK('kmsd', 60)",
+    lock="SELECT GET_LOCK('kmsd', 300)",
     unlock="SELECT RELEASE_LOCK('kmsd')",
+    be_patient=mysql.be_patient,
 )
 
 _LARGEST_LIST = 512

@@ -12,6 +12,7 @@ import secrets
 from collections import OrderedDict
 from functools import partial
 from pathlib import Path
+from typing import Any
 from weakref import WeakValueDictionary
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -126,10 +127,11 @@ class Tenants:
             else:
                 waiter.callback(result)
 
-    def _tenant(self, name: bytes, named: Secret, source: Source) -> CachedStore:
+    def _tenant(self, name: bytes, named: Secret, opened: tuple[Source, Any]) -> CachedStore:
         self._cleared.add(named.group)
+        source, connection = opened
         tenant = CachedStore(
-            SqlStore(self._reactor, source, self._threads),
+            SqlStore(self._reactor, source, self._threads, connection),
             self._reactor.seconds,
             self._cached_records,
             self._cache_seconds,
@@ -199,8 +201,8 @@ def _synchronise(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _checked(path: Path, key: bytes, *, clear: bool) -> Source:
-    """Open a tenant's file once, bring its schema up to date, and return how to open it.
+def _checked(path: Path, key: bytes, *, clear: bool) -> tuple[Source, Any]:
+    """Open a tenant's file and bring its schema up to date; return how to open it, and it open.
 
     Raises:
         SecretRefused: there is no such file, or this is not its key.
@@ -220,10 +222,9 @@ def _checked(path: Path, key: bytes, *, clear: bool) -> Source:
             connection, SQLCIPHER, back_up=partial(migrations.back_up, source, path), clear=clear
         )
     except Exception as error:  # noqa: BLE001 (the drivers' errors have no common base)
-        raise _told(error) from None
-    finally:
         connection.close()
-    return source
+        raise _told(error) from None
+    return source, connection
 
 
 def _is_database(path: Path) -> bool:

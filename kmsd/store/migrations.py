@@ -116,6 +116,7 @@ def apply(
     transaction = Transaction(connection.cursor(), dialect)
     if not clear and _is_current(transaction, migrations):
         return
+    dialect.be_patient(connection)
     if dialect.lock:
         transaction.rows(dialect.lock)
     try:

@@ -272,3 +272,8 @@ def connect(place: Address, name: str, tls_arguments: dict[str, Any]) -> Any:
         connection.close()
         raise
     return connection
+
+
+def be_patient(connection: Any) -> None:
+    """Let a connection wait for statements that take long, as changes of the schema do."""
+    connection._read_timeout = None  # noqa: SLF001 (the driver has no other way)

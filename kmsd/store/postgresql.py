@@ -129,6 +129,13 @@ def connect(parameters: dict[str, str]) -> Any:
     return connection
 
 
+def be_patient(connection: Any) -> None:
+    """Let a connection wait for others' locks, and take its time within a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '300s'")
+        cursor.execute("SET idle_in_transaction_session_timeout = 0")
+
+
 def sever(connection: Any) -> None:
     """Cut the line of a connection that another thread waits in, so that it stops waiting."""
     with contextlib.suppress(OSError, psycopg2.Error):

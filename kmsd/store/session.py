@@ -76,6 +76,7 @@ class Session:
         source: Source,
         insert: Insertion | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        connection: Any = None,
     ) -> None:
         self._source = source
         self._insert = insert
@@ -83,6 +84,8 @@ class Session:
         self._sleep = sleep
         self._connection: Any = None
         self._transaction: Transaction | None = None
+        if connection is not None:
+            self._use(connection)
         self._used = 0.0
         self._cleaned = 0.0
 
@@ -196,9 +199,11 @@ class Session:
         idle, self._used = now - self._used, now
         if self._transaction is not None and self._dialect.shared and idle > _UNCHECKED_SECONDS:
             self._check(self._transaction)
-        if self._transaction is None:
-            self._connection = self._source.connect()
-            self._transaction = Transaction(self._connection.cursor(), self._dialect)
+        return self._transaction or self._use(self._source.connect())
+
+    def _use(self, connection: Any) -> Transaction:
+        self._connection = connection
+        self._transaction = Transaction(connection.cursor(), self._dialect)
         return self._transaction
 
     def _check(self, transaction: Transaction) -> None:

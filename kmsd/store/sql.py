@@ -47,20 +47,27 @@ class SqlStore:
     """An `IStore` on one database, with a lane for writes, one for point reads and some for scans.
 
     A database that allows no parallel scans (one of many SQLCipher files) has one lane for all.
-    Without `threads` it has its own, as many as lanes.
+    Without `threads` it has its own, as many as lanes. A `connection` that is open already becomes
+    that of the writes.
     """
 
-    def __init__(self, reactor: Reactor, source: Source, threads: Threads | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        source: Source,
+        threads: Threads | None = None,
+        connection: Any = None,
+    ) -> None:
         workers = threads or Threads(2 + source.dialect.parallel_scans)
         self._own_threads = None if threads else workers
 
-        def lane(run_seconds: float = 8.0) -> Lane:
-            session = Session(source, insert_all)
+        def lane(run_seconds: float = 8.0, connection: Any = None) -> Lane:
+            session = Session(source, insert_all, connection=connection)
             return Lane(reactor, workers, session, fetch, run_seconds=run_seconds)
 
         scans = source.dialect.parallel_scans
         self._closed = False
-        self._writes = lane()
+        self._writes = lane(connection=connection)
         self._points = lane() if scans else self._writes
         self._scans = [lane(_SCAN_SECONDS) for _ in range(scans)] or [self._writes]
 

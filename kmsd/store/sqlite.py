@@ -13,7 +13,6 @@ _BUSY_SECONDS = 2.0
 _KEY_BYTES = 32
 _CHECKED_BYTES = 64 << 20
 _PRAGMAS = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA cache_size = -16384",  # KiB, negative by SQLite's convention
     "PRAGMA wal_autocheckpoint = 4000",  # pages: 16 MiB, so that a page is often moved only once
@@ -105,12 +104,19 @@ def _unlocked(uri: str, key: bytes) -> Any:
 def _prepared(connection: Any) -> Any:
     """Set up a new connection, or close it."""
     try:
+        _write_ahead(connection)
         for pragma in _PRAGMAS:
             connection.execute(pragma)
     except Exception:
         connection.close()
         raise
     return connection
+
+
+def _write_ahead(connection: Any) -> None:
+    """Keep a write-ahead log. Raises: StoreRefused, where SQLite cannot share memory."""
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise StoreRefused("the folder of the database must be on a local file system")
 
 
 def _uri(path: Path) -> str:

@@ -26,7 +26,7 @@ from kmsd.store import (
 )
 from kmsd.store.announcements import Announcements
 from kmsd.store.encrypted import Tenants
-from kmsd.store.interfaces import Insert, StoreDamaged, StoreUnavailable
+from kmsd.store.interfaces import Insert, StoreDamaged, StoreRefused, StoreUnavailable
 from tests.records import record
 from tests.unit.store.test_pool import Reactor
 
@@ -59,6 +59,25 @@ def test_a_connection_that_cannot_be_set_up_is_closed(
     with pytest.raises(ZeroDivisionError):
         connect()
     assert broken.closed == 1
+
+
+def test_a_file_system_without_shared_memory_is_refused() -> None:
+    """Where SQLite cannot keep its write-ahead log, nothing is promised."""
+    closed: list[str] = []
+
+    class OnNetwork:
+        def execute(self, _statement: str) -> "OnNetwork":
+            return self
+
+        def fetchone(self) -> tuple[str]:
+            return ("delete",)
+
+        def close(self) -> None:
+            closed.append("yes")
+
+    with pytest.raises(StoreRefused, match="local file system"):
+        sqlite._prepared(OnNetwork())
+    assert closed == ["yes"]
 
 
 def test_a_large_file_is_not_read_at_the_start(

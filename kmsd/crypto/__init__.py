@@ -1,8 +1,7 @@
 """Cryptography: bytes and key objects in, bytes out; no input or output, no clock, no Twisted.
 
 Every refusal is a `KmipError`; a failure that depends on secrets always reads the same
-(`errors.decryption_failed`). `random` is always a function `(count: int) -> bytes`. A module
-marked (planned) is not there yet; all others are tested.
+(`errors.decryption_failed`). `random` is always a function `(count: int) -> bytes`.
 
 **algorithms** — the table of ciphers: algorithm x mode x padding -> function and sizes.
     cipher(algorithm, parameters=None, *, generation=5) -> Cipher

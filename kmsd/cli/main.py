@@ -15,7 +15,7 @@ import click
 
 from kmsd import __version__
 from kmsd.cli.errors import CommandFailed, next_step
-from kmsd.cli.outcome import Format, Outcome, written
+from kmsd.cli.outcome import Format, Outcome, printable, written
 from kmsd.cli.tree import Globals, Late, LateGroup, global_options
 
 if TYPE_CHECKING:
@@ -112,11 +112,17 @@ def _react(work: Work, options: Globals) -> None:
     from twisted.internet.defer import Deferred
     from twisted.internet.task import deferLater, react
 
-    async def carried_out(reactor: Any) -> None:
-        await deferLater(reactor, 0)
-        raise SystemExit(await carry_out(reactor, work, options))
+    code = FAILED  # unless the work comes to an end
 
-    react(lambda reactor: Deferred.fromCoroutine(carried_out(reactor)), ())
+    async def carried_out(reactor: Any) -> None:
+        nonlocal code
+        await deferLater(reactor, 0)
+        code = await carry_out(reactor, work, options)
+
+    try:
+        react(lambda reactor: Deferred.fromCoroutine(carried_out(reactor)), ())
+    except SystemExit as ended:
+        sys.exit(ended.code or code)
 
 
 def parse(arguments: Sequence[str], program: str = PROGRAM) -> int | tuple[Work, Globals]:
@@ -191,7 +197,7 @@ def _print(text: str) -> None:
 
 
 def _tell(text: str, step: str = "") -> None:
-    click.echo(f"ERROR: {text}", err=True)
+    click.echo(f"ERROR: {printable(text)}", err=True)
     if step and step not in text:
         click.echo(f"  next: {step}", err=True)
 

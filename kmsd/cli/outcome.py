@@ -62,7 +62,20 @@ def written(outcome: Outcome, how: Format) -> str:
             if (value := getattr(outcome, name)) is not None and (value != [] or name != "tags")
         }
         return msgspec.json.format(msgspec.json.encode(shown), indent=2).decode()
-    return "\n".join(_lines(outcome, tables=how is Format.TABLE))
+    return "\n".join(map(printable, _lines(outcome, tables=how is Format.TABLE)))
+
+
+def printable(text: str) -> str:
+    """Return a text without what would steer a terminal: names may be other users' choice."""
+    return "".join(
+        each if each.isprintable() or each in "\n\t" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
+def _flat(text: object) -> str:
+    """Return a value of a list on one line, so that it cannot pass for another line."""
+    return str(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 _JSON_FIELDS = (
@@ -84,7 +97,7 @@ _JSON_FIELDS = (
 def _lines(outcome: Outcome, *, tables: bool) -> list[str]:
     lines = [outcome.stdout] if outcome.stdout else []
     lines += _identifier_lines(outcome)
-    lines += outcome.unique_identifiers or ()
+    lines += map(_flat, outcome.unique_identifiers or ())
     lines += (f"{name}: {_one_line(value)}" for name, value in (outcome.attributes or {}).items())
     if outcome.attribute is not None:
         lines.append(_one_line(outcome.attribute))
@@ -132,16 +145,16 @@ def _state(row: Row) -> str:
 
 
 def _access_line(row: Row) -> str:
-    return f" - {row['user_id']}: {{{_operations(row)}}}"
+    return f" - {_flat(row['user_id'])}: {{{_operations(row)}}}"
 
 
 def _owned_line(row: Row) -> str:
-    return f"{_state(row)} {row['object_id']} - {_format(row)}"
+    return f"{_state(row)} {_flat(row['object_id'])} - {_format(row)}"
 
 
 def _obtained_line(row: Row) -> str:
-    state = f"[{row.get('state', '')}][{row['owner_id']}]"
-    return f"{state}{row['object_id']} {{{_operations(row)}}}"
+    state = f"[{row.get('state', '')}][{_flat(row['owner_id'])}]"
+    return f"{state}{_flat(row['object_id'])} {{{_operations(row)}}}"
 
 
 def _attribute(name: str) -> Callable[[Row], str]:
@@ -192,7 +205,7 @@ def table(columns: Columns, rows: Sequence[Row]) -> list[str]:
     """Return rows as the lines of a table, its last column cut to the terminal's width."""
     if not rows:
         return ["(none)"]
-    cells = [list(columns), *([show(row) for show in columns.values()] for row in rows)]
+    cells = [list(columns), *([_flat(show(row)) for show in columns.values()] for row in rows)]
     widths = [max(len(line[index]) for line in cells) for index in range(len(columns))]
     width = shutil.get_terminal_size().columns
     lines = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]

@@ -21,7 +21,10 @@ def plain_attributes(attributes: Attributes) -> dict[str, Any]:
         for each in shown.pop("Attribute", [])
         if (each["VendorIdentification"], each["AttributeName"]) != (VENDOR, TAG)
     ]
-    found = sorted(tags_of(attributes))
+    try:
+        found = sorted(tags_of(attributes))
+    except ValueError:  # not the product's tags: shown as they are
+        return plain(attributes)
     return (
         shown
         | ({"VendorAttributes": vendor} if vendor else {})

@@ -5,10 +5,12 @@ of 4.22.1; what it encrypts the Python client decrypts, and the other way round.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import http.server
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -27,6 +29,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
 from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
     load_der_private_key,
     load_pem_private_key,
     load_pem_public_key,
@@ -35,9 +38,10 @@ from cryptography.hazmat.primitives.serialization import (
 
 from kmsd.cli.configuration import configured
 from kmsd.cli.main import cli
+from tests import pki
 from tests.clients import environment
 from tests.command_line import CommandLine
-from tests.conftest import Kmsd, launch
+from tests.conftest import TWISTD, Kmsd, launch
 from tests.reactor import ensureDeferred
 
 TEXT = b"attack at dawn\n"
@@ -879,6 +883,78 @@ async def test_encrypted_databases(ckms: CommandLine, tmp_path_factory: Any) -> 
         assert "database_secret" in refused.err
     finally:
         server.stop()
+
+
+@ensureDeferred
+async def test_the_tour_of_the_documentation(ckms: CommandLine) -> None:
+    """The command block of docs/cli.md works as it stands there."""
+    text = (Path(__file__).parents[2] / "docs/cli.md").read_text()
+    block = text.partition("```sh\n")[2].partition("```")[0].splitlines()
+    assert block[0] == 'echo "attack at dawn" > order.txt'
+    (ckms.folder / "order.txt").write_bytes(TEXT)
+    for line in block[1:]:
+        await ckms(line.removeprefix("ckms "))
+    assert (ckms.folder / "order.again").read_bytes() == TEXT
+
+
+@contextlib.contextmanager
+def _https(folder: Path) -> Iterator[str]:
+    """Run a server over TLS that asks for client certificates; give its URL."""
+    options = {
+        "--port": "0",
+        "--hostname": "127.0.0.1",
+        "--root-data-path": folder,
+        "--https-p12-file": folder / "server.p12",
+        "--https-p12-password": "s",
+        "--authority-cert-file": folder / "root.pem",
+    }
+    log = folder / "https.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [TWISTD, "-n", "--pidfile=", "kmsd", *(f"{k}={v}" for k, v in options.items())],
+            cwd=folder, stdout=out, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 30
+        found = None
+        while found is None and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+            found = re.search(r"listening on https://127\.0\.0\.1:(\d+)", log.read_text())
+        assert found is not None, log.read_text()
+        yield f"https://localhost:{found[1]}"
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+@ensureDeferred
+async def test_tls_and_client_certificates(tmp_path: Path) -> None:
+    """ca_cert and the PKCS#12 file of the configuration make the connection; without them the error
+    says which setting is missing.
+    """
+    root = pki.authority()
+    server = pki.issue(root, "localhost")
+    alice = pki.issue(root, "alice", usages=(pki.CLIENT,))
+    (tmp_path / "server.p12").write_bytes(server.p12(encryption=BestAvailableEncryption(b"s")))
+    (tmp_path / "me.p12").write_bytes(alice.p12(encryption=BestAvailableEncryption(b"me")))
+    (tmp_path / "root.pem").write_bytes(root.pem)
+    mine: dict[str, Any] = {
+        "ssl_client_pkcs12_path": str(tmp_path / "me.p12"),
+        "ssl_client_pkcs12_password": "me",
+    }
+    with _https(tmp_path) as url:
+        known = CommandLine(tmp_path, url, ca_cert=str(tmp_path / "root.pem"), **mine)
+        made = await known("sym keys create")
+        assert f"{made.identifier} - " in (await known("access-rights owned")).text
+        pinned = CommandLine(
+            tmp_path, url, accept_invalid_certs=True, verified_cert=server.pem.decode(), **mine
+        )
+        await pinned("server-version")
+        stranger = CommandLine(tmp_path, url, **mine)
+        assert "ca_cert" in (await stranger("server-version", code=1)).err
+        await stranger("server-version --accept-invalid-certs")
+        nobody = CommandLine(tmp_path, url, ca_cert=str(tmp_path / "root.pem"))
+        await nobody("server-version", code=1)
 
 
 # Signing in

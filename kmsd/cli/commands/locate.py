@@ -8,11 +8,11 @@ import click
 
 from kmsd.cli import options
 from kmsd.cli.outcome import Format, Outcome, table
+from kmsd.cli.plain import plain_attributes
 from kmsd.cli.session import Session
 from kmsd.cli.tree import Command
 from kmsd.client import ClientError
 from kmsd.kmip.attributes import Attributes, with_tags
-from kmsd.kmip.attributes import tags as tags_of
 from kmsd.kmip.enums import CryptographicAlgorithm, KeyFormatType, LinkType, ObjectType
 from kmsd.kmip.structures import Link
 from kmsd.operations.get_attributes import GetAttributes
@@ -83,7 +83,7 @@ async def _described(session: Session, found: Sequence[str]) -> list[str]:
             "Type": lambda row: _name(row["attributes"].object_type),
             "Algorithm": lambda row: _name(row["attributes"].cryptographic_algorithm),
             "Bits": lambda row: str(row["attributes"].cryptographic_length or ""),
-            "Tags": lambda row: ", ".join(sorted(tags_of(row["attributes"]))),
+            "Tags": lambda row: ", ".join(plain_attributes(row["attributes"]).get("Tags", ())),
         },
         rows,
     )

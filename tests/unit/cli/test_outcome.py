@@ -95,6 +95,16 @@ def test_json_has_the_documented_keys() -> None:
     }
 
 
+@pytest.mark.parametrize("how", [Format.TEXT, Format.TABLE])
+def test_names_do_not_steer_the_terminal(how: Format) -> None:
+    """Control characters in what others have named are shown, not sent; a line stays one line."""
+    evil = {**OBTAINED, "object_id": "k\x1b[2J\n[Active] mine - Raw", "owner_id": "\u202eecila"}
+    shown = written(Outcome(stdout="", access_rights_obtained=[evil]), how)
+    assert not {"\x1b", "\u202e"} & set(shown)
+    assert "\\x1b[2J\\n[Active] mine" in shown
+    assert len([line for line in shown.splitlines() if "Active" in line]) == 1
+
+
 def test_quiet_is_quiet() -> None:
     """Nothing is printed."""
     assert written(Outcome(stdout="Done.", unique_identifier="u"), Format.QUIET) == ""

@@ -1,8 +1,8 @@
 """A process that writes until it is killed, and tells what was acknowledged.
 
-`crashing.py FOLDER [SECRET]`: with a secret, the database of a tenant. Each line of the output
-is one fact: `+ uid` a pair was acknowledged, `~ uid` a removal begins, `- uid` it was acknowledged,
-`= uid N` the object's N-th change was acknowledged.
+`crashing.py FOLDER [SECRET|make]`: with a secret, in a tenant's database; `make` makes such.
+Each line of the output is one fact: `+ uid` a pair was acknowledged, `~ uid` a removal begins,
+`- uid` it was acknowledged, `= uid N` the object's N-th change was acknowledged.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 
-from kmsd.store import Database, open_store, open_tenants
+from kmsd.store import Database, encrypted, open_store, open_tenants, secret
 from kmsd.store.interfaces import Insert, IStore, Remove, Replace
 from tests.records import changed, record
 
@@ -43,9 +43,18 @@ async def write_on(store: IStore, name: str) -> None:
             tell(f"- {uid}")
 
 
-async def main(folder: Path, secret: str | None) -> None:
-    if secret:
-        store = await open_tenants(reactor, folder).select(secret)  # type: ignore[arg-type]
+def make_on(folder: Path) -> None:
+    """Make encrypted databases for ever: `? secret` one is begun, `! secret` it is complete."""
+    while True:
+        made = secret.new()
+        tell(f"? {secret.written(made)}")
+        encrypted._create(folder, made)
+        tell(f"! {secret.written(made)}")
+
+
+async def main(folder: Path, text: str | None) -> None:
+    if text:
+        store = await open_tenants(reactor, folder).select(text)  # type: ignore[arg-type]
     else:
         database = Database(type="sqlite", path=folder)
         store = open_store(reactor, database)  # type: ignore[arg-type]
@@ -54,5 +63,7 @@ async def main(folder: Path, secret: str | None) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[2:] == ["make"]:
+        make_on(Path(sys.argv[1]))
     Deferred.fromCoroutine(main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None))
     reactor.run()

@@ -89,3 +89,25 @@ async def test_an_encrypted_database_survives_being_killed(tmp_path: Path) -> No
         lambda: sqlite.connect_encrypted(file, named.key),
         "PRAGMA cipher_integrity_check",
     )
+
+
+@pytest.mark.slow
+def test_no_half_made_database_opens(tmp_path: Path) -> None:
+    """Killed while it makes databases: each one that is there is complete, each answered is there.
+
+    What was not completed is under another name, where no secret leads, and is swept later.
+    """
+    begun = answered = 0
+    for _ in range(ROUNDS):
+        for fact in killed([str(tmp_path), "make"]):
+            kind, text = fact.split()
+            named = secret.read(text)
+            file = tmp_path / named.file_name
+            begun += kind == "?"
+            answered += kind == "!"
+            assert kind == "?" or file.is_file()
+            if file.is_file():
+                connection = sqlite.connect_encrypted(file, named.key)
+                assert connection.execute("SELECT COUNT(*) FROM commits").fetchall() == [(0,)]
+                connection.close()
+    assert begun > answered > ROUNDS

@@ -1,5 +1,6 @@
 """A session whose every statement fails once: retries, recoveries, and what callers are told."""
 
+import random
 import sqlite3
 from collections.abc import Callable
 from functools import partial
@@ -144,6 +145,36 @@ def attempted(session: Session, expected: type[StoreError], *units: Unit[Any]) -
     except expected as error:
         return error
     return None
+
+
+def test_a_fifth_of_all_statements_fails(source: Source, failing: tuple[Failing, Session]) -> None:
+    """Deadlocks and lost connections at random: everything acknowledged is there, once.
+
+    What was not acknowledged failed for want of tries, and is not there.
+    """
+    plan, session = failing
+    chance = random.Random(1)  # noqa: S311
+    plan.plan = {
+        number: sqlite_error(chance.choice(PASSING))
+        for number in range(20_000)
+        if chance.random() < 0.2
+    }
+    done, lost = set(), set()
+    for number in range(300):
+        unit = insert(f"{number}", f"{number}_pk")
+        try:
+            session.write([unit])
+        except StoreUnavailable:
+            lost.add(number)
+        else:
+            assert unit.error is None
+            done.add(number)
+    plan.plan = {}
+    present = {uid for (uid,) in session.read(lambda each: each.rows("SELECT uid FROM objects"))}
+    assert present == {f"{number}{end}" for number in done for end in ("", "_pk")}
+    assert len(done) > 200
+    assert len(lost) > 0
+    session.close()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Create Split Key (KMIP 2.1 §6.1.10)."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -8,11 +8,11 @@ from kmsd.crypto import formats, generate, split
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import KeyFormatType, ObjectType, ResultReason, SplitKeyMethod
 from kmsd.kmip.errors import KmipError
-from kmsd.kmip.objects import KeyBlock, KeyValue, SplitKey, key_block, key_material
+from kmsd.kmip.objects import KeyBlock, KeyValue, SplitKey, key_block
 from kmsd.kmip.structures import ProtectionStorageMasks
-from kmsd.operations import making, wrapping
+from kmsd.operations import making, usable, wrapping
 from kmsd.operations.call import Call
-from kmsd.store.interfaces import Insert, Record
+from kmsd.store.interfaces import Insert
 from kmsd.ttlv.schema import BigInteger, Structure
 
 
@@ -106,31 +106,41 @@ def _new(call: Call, attributes: Attributes) -> _Secret:
 
 async def _of_key(call: Call, attributes: Attributes) -> _Secret:
     """Return the target's key; where its attributes differ from those asked for, they win."""
-    record = call.target
-    block = key_block(await wrapping.clear(call, record))
-    if block is None:
-        raise _unsplittable(record)
-    private = record.attributes.object_type is ObjectType.PRIVATE_KEY
-    material: Any = key_material(block) if private else formats.load_symmetric(block)
-    if not isinstance(material, bytes):
-        raise _unsplittable(record)
-    own = record.attributes
+    own = call.target.attributes
+    if own.object_type is ObjectType.PRIVATE_KEY:
+        key_format, key = KeyFormatType.PKCS8, await _pkcs8(call)
+    else:
+        key_format, key = KeyFormatType.RAW, formats.load_symmetric(await _block(call))
     described = msgspec.structs.replace(
         attributes,
         unique_identifier=None,
         cryptographic_algorithm=own.cryptographic_algorithm,
-        cryptographic_length=own.cryptographic_length or len(material) * 8,
+        cryptographic_length=own.cryptographic_length or len(key) * 8,
         cryptographic_usage_mask=own.cryptographic_usage_mask,
         sensitive=own.sensitive or attributes.sensitive,
         extractable=own.extractable is not False and attributes.extractable is not False,
     )
-    return _Secret(material, block.key_format_type if private else KeyFormatType.RAW, described)
+    return _Secret(key, key_format, described)
 
 
-def _unsplittable(record: Record) -> KmipError:
+async def _pkcs8(call: Call) -> bytes:
+    exported = formats.export(await usable.private_key(call, call.target), KeyFormatType.PKCS8)
+    if not isinstance(exported, bytes):
+        raise _unsplittable(call)
+    return exported
+
+
+async def _block(call: Call) -> KeyBlock:
+    block = key_block(await wrapping.clear(call, call.target))
+    if block is None:
+        raise _unsplittable(call)
+    return block
+
+
+def _unsplittable(call: Call) -> KmipError:
     return KmipError(
         ResultReason.INVALID_OBJECT_TYPE,
-        f"{record.unique_identifier} cannot be split: it is not a key made of bytes",
+        f"{call.target.unique_identifier} cannot be split: it is not a key",
     )
 
 

@@ -147,7 +147,7 @@ def attempted(session: Session, expected: type[StoreError], *units: Unit[Any]) -
     return None
 
 
-def test_a_fifth_of_all_statements_fails(source: Source, failing: tuple[Failing, Session]) -> None:
+def test_a_fifth_of_all_statements_fails(failing: tuple[Failing, Session]) -> None:
     """Deadlocks and lost connections at random: everything acknowledged is there, once.
 
     What was not acknowledged failed for want of tries, and is not there.

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
 
 from kmsd.crypto.errors import invalid_key
 from kmsd.crypto.keys import Key, PrivateKey, is_private
+from kmsd.crypto.pkcs12_limits import check_iterations
 from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
 
@@ -38,6 +39,7 @@ def load_pkcs12(data: bytes, password: bytes = b"") -> Contents:
     Raises:
         KmipError: INVALID_FIELD, in one text for a wrong password and a wrong file.
     """
+    check_iterations(data)
     try:
         store = pkcs12.load_pkcs12(data, password)
     except (ValueError, TypeError, UnsupportedAlgorithm):

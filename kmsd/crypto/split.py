@@ -15,6 +15,7 @@ from kmsd.kmip.enums import SplitKeyMethod
 
 MOST_PARTS = 255
 _LONGEST = 1 << 16  # bytes; a key, not a file
+_MOST_WORK = 300_000  # multiplications of some microseconds
 _POLYNOMIAL = 0x11D
 _M = 0x3A
 
@@ -59,6 +60,7 @@ def split(
         return Parts(_split_xor(secret, parts, threshold, random))
     field = _field(method, secret, prime)
     pieces = field.pieces(secret)
+    _check_work(len(pieces) * parts * threshold)
     coefficients = [
         [piece, *(field.random(random) for _ in range(threshold - 1))] for piece in pieces
     ]
@@ -96,15 +98,23 @@ def join(
     if method is SplitKeyMethod.XOR:
         return _xor(list(parts.values()))
     chosen = dict(sorted(parts.items())[:threshold])
-    field = _field(method, next(iter(chosen.values())), prime)
+    first = next(iter(chosen.values()))
+    field = _field(method, first, prime)
+    count = len(field.pieces(first))
+    _check_work(threshold * (count + threshold))
     rows = {x: field.pieces(part) for x, part in chosen.items()}
     weights = {x: _weight(field, x, list(chosen)) for x in chosen}
-    count = len(next(iter(rows.values())))
     joined = [
         _sum(field, [field.multiply(weights[x], row[i]) for x, row in rows.items()])
         for i in range(count)
     ]
     return field.join(joined, length or 0)
+
+
+def _check_work(multiplications: int) -> None:
+    """Refuse what would hold the interpreter for more than a second or two."""
+    if multiplications > _MOST_WORK:
+        raise bad_parameters("the secret is too large to be split into so many parts")
 
 
 def _split_xor(secret: bytes, parts: int, threshold: int, random: Random) -> dict[int, bytes]:
@@ -258,8 +268,8 @@ def _field(method: SplitKeyMethod, data: bytes, prime: int | None) -> _Field:
         raise unsupported(f"the split key method {method.wire_name}")
     if prime is None:
         prime = next((known for known in PRIMES if known >> 8 * len(data)), None)
-    if prime is None or prime <= MOST_PARTS:
-        raise bad_parameters("a PrimeFieldSize beyond the secret is needed")
+    if prime is None or not MOST_PARTS < prime <= PRIMES[-1]:
+        raise bad_parameters("a PrimeFieldSize beyond the secret, and below 2^44497, is needed")
     return _PrimeField(prime)
 
 
@@ -273,13 +283,12 @@ def _evaluate(field: _Field, coefficients: list[int], x: int) -> int:
 
 def _weight(field: _Field, x: int, others: list[int]) -> int:
     """Return Lagrange's coefficient of the part x for the value at 0."""
-    weight = 1
+    above, below = 1, 1
     for other in others:
         if other != x:
-            difference = field.add(x, field.negate(other))
-            quotient = field.multiply(field.negate(other), field.invert(difference))
-            weight = field.multiply(weight, quotient)
-    return weight
+            above = field.multiply(above, field.negate(other))
+            below = field.multiply(below, field.add(x, field.negate(other)))
+    return field.multiply(above, field.invert(below))
 
 
 def _sum(field: _Field, values: list[int]) -> int:

@@ -4,6 +4,7 @@ Source: KMIP 2.1 §3.4 to §3.12. The product's clients expect the compressed po
 Weierstrass curves, the plain bytes for the others, and read D of those as a big-endian number.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,10 @@ from kmsd.kmip.errors import KmipError
 from kmsd.ttlv.schema import Structure
 
 _DEFAULT_EXPONENT = 65537
+_LEAST_EXPONENT, _MOST_EXPONENT = 3, 1 << 64
+_MOST_COMMON_FACTOR = 2_000  # of p - 1 and q - 1; 2 or 4 in most keys
 _DSA_BITS = {1024, 2048, 3072, 4096}
+_DSA_ORDER_BITS = {160, 224, 256}
 
 
 def load(material: Structure, key_format_type: Format, *, trusted: bool = False) -> Any:
@@ -179,11 +183,15 @@ def _load_rsa_private(
 ) -> rsa.RSAPrivateKey:
     n, e = material.modulus, material.public_exponent or _DEFAULT_EXPONENT
     _check_modulus(n)
+    parts = (material.private_exponent, material.p, material.q, material.prime_exponent_p,
+             material.prime_exponent_q, material.crt_coefficient)  # fmt: skip
+    if any(part is not None and not 0 < part < n for part in parts):
+        raise invalid_key("a number beyond the modulus")
     p, q, d = material.p, material.q, material.private_exponent
     if p and q:
         d = d or rsa.rsa_recover_private_exponent(e, p, q)
     elif d:
-        p, q = rsa.rsa_recover_prime_factors(n, e, d)
+        p, q = _primes(n, e, d)
     else:
         raise invalid_key("neither primes nor a private exponent")
     numbers = rsa.RSAPrivateNumbers(
@@ -196,6 +204,28 @@ def _load_rsa_private(
         public_numbers=rsa.RSAPublicNumbers(e, n),
     )
     return numbers.private_key(unsafe_skip_rsa_key_validation=trusted)
+
+
+def _primes(n: int, e: int, d: int) -> tuple[int, int]:
+    """Find the primes of a modulus from its exponents.
+
+    e·d - 1 is a multiple of lambda(n), so a small multiple g of it is k times phi(n), and k is g
+    times it over n, rounded up. phi(n) gives the sum of the primes. No power is computed: the
+    probabilistic search, which the library has, can be led to search for an hour.
+    """
+    if not _LEAST_EXPONENT <= e < _MOST_EXPONENT:
+        raise invalid_key("an RSA public exponent is between 3 and 2^64")
+    for g in range(1, _MOST_COMMON_FACTOR):
+        multiple = g * (e * d - 1)
+        phi, rest = divmod(multiple, multiple // n + 1)
+        total = n - phi + 1
+        square = total * total - 4 * n
+        if rest or square < 0:
+            continue
+        root = math.isqrt(square)
+        if root * root == square:
+            return (total + root) // 2, (total - root) // 2
+    raise invalid_key("the RSA exponents do not fit each other")
 
 
 def _load_rsa_public(material: objects.TransparentRSAPublicKey) -> rsa.RSAPublicKey:
@@ -241,21 +271,31 @@ def _dsa(key: dsa.DSAPrivateKey | dsa.DSAPublicKey) -> Structure:
 
 
 def _load_dsa_private(material: objects.TransparentDSAPrivateKey) -> dsa.DSAPrivateKey:
-    y = pow(material.g, material.x, _checked_dsa(material.p))
+    _check_dsa(material)
+    y = pow(material.g, material.x, material.p)
     domain = dsa.DSAParameterNumbers(material.p, material.q, material.g)
     return dsa.DSAPrivateNumbers(material.x, dsa.DSAPublicNumbers(y, domain)).private_key()
 
 
 def _load_dsa_public(material: objects.TransparentDSAPublicKey) -> dsa.DSAPublicKey:
-    _checked_dsa(material.p)
+    _check_dsa(material)
     domain = dsa.DSAParameterNumbers(material.p, material.q, material.g)
     return dsa.DSAPublicNumbers(material.y, domain).public_key()
 
 
-def _checked_dsa(p: int) -> int:
-    if p <= 0 or p.bit_length() not in _DSA_BITS:
-        raise invalid_key("DSA keys have 1024, 2048 or 3072 bits")
-    return p
+def _check_dsa(
+    material: objects.TransparentDSAPrivateKey | objects.TransparentDSAPublicKey,
+) -> None:
+    """Refuse, before any work, numbers that are too large. Source: FIPS 186-4 §4.2."""
+    p, q, g = material.p, material.q, material.g
+    if p <= 0 or p.bit_length() not in _DSA_BITS or q.bit_length() not in _DSA_ORDER_BITS:
+        raise invalid_key("DSA keys have 1024, 2048 or 3072 bits, and 160 to 256 beside")
+    if isinstance(material, objects.TransparentDSAPrivateKey):
+        value, bound = material.x, q
+    else:
+        value, bound = material.y, p
+    if not (0 < value < bound and 1 < g < p):
+        raise invalid_key("the numbers make no key")
 
 
 _LOADERS: dict[type, Callable[[Any], Any]] = {

@@ -316,6 +316,24 @@ def test_a_prime_must_be_larger_than_the_secret() -> None:
         split.join(method, forged, 2, prime=made.prime_field_size, length=16)
 
 
+def test_more_work_than_a_key_can_need_is_refused_before_it_begins() -> None:
+    for method in SHARING[:2]:
+        with pytest.raises(KmipError, match="too large to be split"):
+            split.split(method, bytes(60_000), 255, 255)
+        parts = {x: bytes(60_000) for x in range(1, 256)}
+        with pytest.raises(KmipError, match="too large to be split"):
+            split.join(method, parts, 255)
+    with pytest.raises(KmipError, match="PrimeFieldSize"):
+        split.join(SHARING[2], {1: b"x", 2: b"y"}, 2, prime=1 << 10**6)
+
+
+def test_as_many_parts_as_there_can_be_still_work() -> None:
+    for method in SHARING:
+        made = split.split(method, b"k" * 4, 255, 255)
+        prime = made.prime_field_size
+        assert split.join(method, made.parts, 255, prime=prime, length=4) == b"k" * 4
+
+
 def test_parts_that_do_not_fit_are_refused() -> None:
     method = SplitKeyMethod.POLYNOMIAL_SHARING_GF_2_8
     with pytest.raises(KmipError, match="different lengths"):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmsd.crypto import formats, generate, jwk, pkcs12, pqc
+from kmsd.crypto import formats, generate, jwk, pkcs12, pqc, transparent
 from kmsd.crypto.keys import CURVES, Key, PrivateKey, describe
 from kmsd.kmip import objects
 from kmsd.kmip.enums import CryptographicAlgorithm as Algorithm
@@ -199,7 +200,28 @@ def mismatched_ec() -> bytes:
 
 
 N = 2**2048 - 1
+PRIME = 2**2203 - 1  # a Mersenne prime
+
+
+def dsa_private(**changes: int) -> objects.KeyBlock:
+    whole = formats.export(dsa_key(), Format.TRANSPARENT_DSA_PRIVATE_KEY)
+    assert isinstance(whole, objects.TransparentDSAPrivateKey)
+    fields = {name: getattr(whole, name) for name in whole.__struct_fields__}
+    material = objects.TransparentDSAPrivateKey(**(fields | changes))
+    return block_of(Format.TRANSPARENT_DSA_PRIVATE_KEY, material, Algorithm.DSA)
+
+
 MALFORMED = {
+    "DSA with a secret of a megabyte": dsa_private(x=1 << 2**23),
+    "DSA with a zero secret": dsa_private(x=0),
+    "DSA with a long order": dsa_private(q=1 << 5000),
+    "DSA of 512 bits": dsa_private(p=2**512 - 1),
+    "RSA with an exponent of a megabyte": rsa_private(p=None, private_exponent=1 << 2**23),
+    "RSA of a prime modulus": rsa_private(
+        modulus=PRIME, private_exponent=pow(65537, -1, PRIME - 1), p=None
+    ),
+    "RSA with an even exponent": rsa_private(public_exponent=2, p=None),
+    "RSA whose exponents do not fit": rsa_private(private_exponent=12345, p=None),
     "garbage as PKCS#8": block_of(Format.PKCS8, b"garbage"),
     "a truncated PKCS#8": block_of(
         Format.PKCS8, formats.wrapped_form(key_of((Algorithm.RSA, None)))[:-1]
@@ -256,6 +278,17 @@ def test_a_malformed_private_key_is_an_invalid_field(what: str) -> None:
 def test_a_malformed_public_key_is_an_invalid_field(block: objects.KeyBlock) -> None:
     with pytest.raises(KmipError, match="invalid KeyMaterial"):
         formats.load_public(block)
+
+
+def test_primes_are_found_whatever_multiple_the_exponent_was_made_with() -> None:
+    """The private exponent may be the inverse modulo phi(n) or modulo lambda(n)."""
+    for _ in range(5):
+        numbers = rsa.generate_private_key(65537, 2048).private_numbers()
+        p, q, n = numbers.p, numbers.q, numbers.public_numbers.n
+        phi = (p - 1) * (q - 1)
+        for modulus in (phi, math.lcm(p - 1, q - 1)):
+            found = transparent._primes(n, 65537, pow(65537, -1, modulus))
+            assert set(found) == {p, q}
 
 
 def test_diffie_hellman_over_integers_is_not_supported() -> None:

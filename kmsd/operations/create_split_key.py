@@ -1,6 +1,6 @@
 """Create Split Key (KMIP 2.1 §6.1.10)."""
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -8,10 +8,11 @@ from kmsd.crypto import formats, generate, split
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import KeyFormatType, ObjectType, ResultReason, SplitKeyMethod
 from kmsd.kmip.errors import KmipError
-from kmsd.kmip.objects import KeyBlock, KeyValue, SplitKey, key_block
+from kmsd.kmip.objects import KeyBlock, KeyValue, SplitKey
 from kmsd.kmip.structures import ProtectionStorageMasks
-from kmsd.operations import making, usable, wrapping
+from kmsd.operations import making, usable
 from kmsd.operations.call import Call
+from kmsd.operations.secret import secret
 from kmsd.store.interfaces import Insert
 from kmsd.ttlv.schema import BigInteger, Structure
 
@@ -43,7 +44,7 @@ class _Secret(NamedTuple):
     attributes: Attributes
 
     def __repr__(self) -> str:
-        return "<secret>"
+        return f"<{len(self.data)} secret bytes>"
 
 
 async def create_split_key(call: Call, request: CreateSplitKey) -> CreateSplitKeyResponse:
@@ -61,14 +62,14 @@ async def create_split_key(call: Call, request: CreateSplitKey) -> CreateSplitKe
             ResultReason.INVALID_OBJECT_TYPE,
             f"CreateSplitKey makes objects of type SplitKey, not {request.object_type.wire_name}",
         )
-    secret = await _of_key(call, attributes) if call.targets else _new(call, attributes)
-    parts = await call.offload(_split, request, secret.data)
+    whole = await _of_key(call, attributes) if call.targets else _new(call, attributes)
+    parts = await call.offload(_split, request, whole.data)
     records = [
         making.new_record(
             call,
             making.new_identifier(None),
-            secret.attributes,
-            _part(request, secret, number, material, parts.prime_field_size),
+            whole.attributes,
+            _part(request, whole, number, material, parts.prime_field_size),
         )
         for number, material in sorted(parts.parts.items())
     ]
@@ -78,10 +79,10 @@ async def create_split_key(call: Call, request: CreateSplitKey) -> CreateSplitKe
     return CreateSplitKeyResponse(unique_identifier=identifiers)
 
 
-def _split(request: CreateSplitKey, secret: bytes) -> split.Parts:
+def _split(request: CreateSplitKey, whole: bytes) -> split.Parts:
     return split.split(
         request.split_key_method,
-        secret,
+        whole,
         request.split_key_parts,
         request.split_key_threshold,
         prime=request.prime_field_size,
@@ -110,7 +111,7 @@ async def _of_key(call: Call, attributes: Attributes) -> _Secret:
     if own.object_type is ObjectType.PRIVATE_KEY:
         key_format, key = KeyFormatType.PKCS8, await _pkcs8(call)
     else:
-        key_format, key = KeyFormatType.RAW, formats.load_symmetric(await _block(call))
+        key_format, key = KeyFormatType.RAW, await secret(call, call.target)
     described = msgspec.structs.replace(
         attributes,
         unique_identifier=None,
@@ -124,28 +125,12 @@ async def _of_key(call: Call, attributes: Attributes) -> _Secret:
 
 
 async def _pkcs8(call: Call) -> bytes:
-    exported = formats.export(await usable.private_key(call, call.target), KeyFormatType.PKCS8)
-    if not isinstance(exported, bytes):
-        raise _unsplittable(call)
-    return exported
-
-
-async def _block(call: Call) -> KeyBlock:
-    block = key_block(await wrapping.clear(call, call.target))
-    if block is None:
-        raise _unsplittable(call)
-    return block
-
-
-def _unsplittable(call: Call) -> KmipError:
-    return KmipError(
-        ResultReason.INVALID_OBJECT_TYPE,
-        f"{call.target.unique_identifier} cannot be split: it is not a key",
-    )
+    key = await usable.private_key(call, call.target)
+    return cast("bytes", formats.export(key, KeyFormatType.PKCS8))
 
 
 def _part(
-    request: CreateSplitKey, secret: _Secret, number: int, material: bytes, prime: int | None
+    request: CreateSplitKey, whole: _Secret, number: int, material: bytes, prime: int | None
 ) -> SplitKey:
     return SplitKey(
         split_key_parts=request.split_key_parts,
@@ -154,9 +139,9 @@ def _part(
         split_key_method=request.split_key_method,
         prime_field_size=prime,
         key_block=KeyBlock(
-            key_format_type=secret.key_format_type,
+            key_format_type=whole.key_format_type,
             key_value=KeyValue(key_material=material),
-            cryptographic_algorithm=secret.attributes.cryptographic_algorithm,
-            cryptographic_length=secret.attributes.cryptographic_length,
+            cryptographic_algorithm=whole.attributes.cryptographic_algorithm,
+            cryptographic_length=whole.attributes.cryptographic_length,
         ),
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import msgspec
 
-from kmsd.crypto import ec, formats, generate, kdf
+from kmsd.crypto import ec, generate, kdf
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import CryptographicUsageMask as Mask
 from kmsd.kmip.enums import (
@@ -25,12 +25,12 @@ from kmsd.kmip.objects import (
     SecretData,
     SymmetricKey,
     TransparentSymmetricKey,
-    key_block,
 )
 from kmsd.kmip.states import PROTECTING
 from kmsd.kmip.structures import CryptographicParameters, Link, ProtectionStorageMasks
-from kmsd.operations import archive, making, usable, wrapping
+from kmsd.operations import archive, making, usable
 from kmsd.operations.call import Call
+from kmsd.operations.secret import secret
 from kmsd.operations.target import Target, find
 from kmsd.store.interfaces import Insert, Record, Replace
 from kmsd.ttlv.schema import SECRET, Structure, Tagged
@@ -160,7 +160,7 @@ async def _derived(
     method, given = request.derivation_method, request.derivation_parameters
     if method is DerivationMethod.ASYMMETRIC_KEY:
         return await _agreed(call, size, base, other)
-    key = await _secret(call, base)
+    key = await secret(call, base)
     data = given.derivation_data
     if other is not None:
         if data:
@@ -168,7 +168,7 @@ async def _derived(
                 ResultReason.INVALID_MESSAGE,
                 "DeriveKey: DerivationData and a Secret Data object exclude one another",
             )
-        data = (await _secret(call, other),)
+        data = (await secret(call, other),)
     if method is DerivationMethod.AWS_SIGNATURE_VERSION_4:
         return _shortened(kdf.aws_signature_v4(key, data), size)
     return await call.offload(
@@ -204,16 +204,6 @@ def _shortened(derived: bytes, size: int) -> bytes:
             f"the derivation method gives no more than {len(derived)} bytes",
         )
     return derived[:size]
-
-
-async def _secret(call: Call, record: Record) -> bytes:
-    """Return the bytes of a symmetric key or of secret data."""
-    block = key_block(await wrapping.clear(call, record))
-    if block is None:
-        raise KmipError(
-            ResultReason.INVALID_OBJECT_TYPE, f"{record.unique_identifier} is not a key"
-        )
-    return formats.load_symmetric(block)
 
 
 def _made(kind: ObjectType, attributes: Attributes, derived: bytes) -> ManagedObject:

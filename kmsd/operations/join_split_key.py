@@ -56,7 +56,7 @@ async def join_split_key(call: Call, request: JoinSplitKey) -> JoinSplitKeyRespo
     attributes = making.checked(request.attributes or Attributes())
     uid = making.new_identifier(attributes.unique_identifier)
     records = await _found(call, request.unique_identifier)
-    parts = [await _clear(call, record) for record in records]
+    parts = _parts([await wrapping.clear(call, record) for record in records])
     joined = await call.offload(_joined, parts)
     managed_object = _made(request, parts[0].key_block, joined)
     if isinstance(managed_object, PrivateKey):  # no rubbish is stored as one
@@ -80,13 +80,9 @@ async def _found(call: Call, named: tuple[str, ...]) -> list[Record]:
     return records
 
 
-async def _clear(call: Call, record: Record) -> SplitKey:
-    part = await wrapping.clear(call, record)
-    if not isinstance(part, SplitKey):
-        raise KmipError(
-            ResultReason.INVALID_OBJECT_TYPE, f"{record.unique_identifier} is no part of a key"
-        )
-    return part
+def _parts(objects: list[ManagedObject]) -> list[SplitKey]:
+    """Return what the row's types have made sure of."""
+    return [part for part in objects if isinstance(part, SplitKey)]
 
 
 def _joined(parts: list[SplitKey]) -> bytes:

@@ -2,15 +2,14 @@
 
 from typing import Annotated, NamedTuple
 
-from kmsd.crypto import formats
 from kmsd.crypto import mac as macs
 from kmsd.kmip.enums import Operation, ResultReason
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.generations import Generation
-from kmsd.kmip.objects import key_block
 from kmsd.kmip.structures import CryptographicParameters
-from kmsd.operations import slow, streams, usable, usage, wrapping
+from kmsd.operations import slow, streams, usable, usage
 from kmsd.operations.call import Call
+from kmsd.operations.secret import secret
 from kmsd.operations.streams import Place
 from kmsd.ttlv.schema import SECRET, Structure
 
@@ -61,12 +60,7 @@ async def keyed(call: Call, wanted: CryptographicParameters | None) -> Keyed:
     record = call.target
     parameters = usable.parameters(record, wanted)
     chosen = macs.select(record.attributes.cryptographic_algorithm, parameters)
-    block = key_block(await wrapping.clear(call, record))
-    if block is None:
-        raise KmipError(
-            ResultReason.INVALID_OBJECT_TYPE, f"{record.unique_identifier} is not a key"
-        )
-    return Keyed(chosen, formats.load_symmetric(block))
+    return Keyed(chosen, await secret(call, record))
 
 
 async def mac(call: Call, request: MAC) -> MACResponse:

@@ -20,9 +20,12 @@ from kmsd.kmip.enums import (
 )
 from kmsd.kmip.enums import CryptographicAlgorithm as Algorithm
 from kmsd.kmip.enums import CryptographicUsageMask as Mask
+from kmsd.kmip.errors import KmipError
 from kmsd.kmip.structures import CryptographicParameters
+from kmsd.operations.call import Call, Caller
 from kmsd.operations.derive_key import DerivationParameters, DeriveKey
 from kmsd.operations.get_attributes import GetAttributes
+from kmsd.operations.secret import secret
 from tests.server import NOW, Kms
 from tests.using_keys import known, known_secret, material, pair, revoke
 
@@ -270,3 +273,36 @@ async def test_a_wrong_request_derives_nothing(
     await known(kms, KEY)
     await pair(kms, Algorithm.ECDH, curve=RecommendedCurve.P256)
     assert (await kms.refused(wanted)).reason is reason
+
+
+@ensure  # type: ignore[untyped-decorator]
+async def test_a_base_key_keeps_a_bounded_number_of_links(
+    kms: Kms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A key does not grow with each of thousands derived from it; those all link to it."""
+    monkeypatch.setattr("kmsd.operations.derive_key._MOST_LINKS", 2)
+    await known(kms, KEY)
+    for _ in range(4):
+        await kms(request(DerivationMethod.HASH))
+    answer = await kms(GetAttributes(unique_identifier="k"))
+    assert len(answer.attributes.link) == 2
+
+
+@ensure  # type: ignore[untyped-decorator]
+async def test_an_agreement_gives_no_more_than_it_has(kms: Kms) -> None:
+    """32 bytes of P-256; what is longer must come from a derivation of them."""
+    await pair(kms, Algorithm.ECDH, curve=RecommendedCurve.P256)
+    wanted = request(DerivationMethod.ASYMMETRIC_KEY, "p", "p_pk", bits=512)
+    refused = await kms.refused(wanted)
+    assert refused.reason is ResultReason.BAD_CRYPTOGRAPHIC_PARAMETERS
+
+
+@ensure  # type: ignore[untyped-decorator]
+async def test_only_symmetric_keys_and_secret_data_are_bytes_to_derive_from(kms: Kms) -> None:
+    """Whatever a row lets through, a public key is no secret."""
+    await pair(kms, Algorithm.ECDH, curve=RecommendedCurve.P256)
+    record = await kms.store.get("p_pk")
+    assert record is not None
+    call = Call(Caller("alice"), kms.store, kms.engine.services, NOW)
+    with pytest.raises(KmipError, match="neither a symmetric key nor secret data"):
+        await secret(call, record)

@@ -106,3 +106,17 @@ async def test_large_and_small_data_come_to_the_same(kms: Kms) -> None:
             )
         )
         assert answer.data == data
+
+
+@ensure  # type: ignore[untyped-decorator]
+async def test_bulk_data_comes_back_as_it_went(kms: Kms) -> None:
+    """Many messages under one key, with what is authenticated beside them."""
+    await kms.key()
+    several = bulk.build([b"one", b"", b"three"])
+    fields = {"authenticated_encryption_additional_data": b"aad"}
+    sealed = await kms(Encrypt(unique_identifier="k", data=several, **fields))  # type: ignore[arg-type]
+    assert [len(each) for each in bulk.parse(sealed.data)] == [31, 28, 33]
+    opened = await kms(Decrypt(unique_identifier="k", data=sealed.data, **fields))  # type: ignore[arg-type]
+    assert opened.data == several
+    refused = await kms.refused(Decrypt(unique_identifier="k", data=sealed.data))
+    assert refused.reason is ResultReason.CRYPTOGRAPHIC_FAILURE

@@ -6,13 +6,14 @@ import hmac
 import pytest
 import pytest_twisted
 
+from kmsd.crypto.mac import select
 from kmsd.kmip.enums import BlockCipherMode, HashingAlgorithm, ResultReason, ValidityIndicator
 from kmsd.kmip.enums import CryptographicAlgorithm as Algorithm
 from kmsd.kmip.enums import CryptographicUsageMask as Mask
 from kmsd.kmip.generations import Generation
 from kmsd.kmip.structures import CryptographicParameters
 from kmsd.operations.hash import Hash, HashResponse
-from kmsd.operations.mac import MAC
+from kmsd.operations.mac import MAC, Keyed
 from kmsd.operations.mac_verify import MACVerify
 from kmsd.operations.rng_retrieve import RNGRetrieve
 from kmsd.operations.rng_seed import RNGSeed
@@ -282,3 +283,21 @@ async def test_random_bytes_come_as_asked_and_a_seed_does_not_repeat_them(kms: K
     assert {len(each) for each in drawn} == {32}
     assert len(drawn) == 2
     assert (await kms(RNGRetrieve(data_length=0))).data == b""
+
+
+@ensure  # type: ignore[untyped-decorator]
+async def test_tags_that_several_keys_carry_name_none_of_them(kms: Kms) -> None:
+    """Except to the product's 4.x clients, who get the first; a single key is found by its tags."""
+    for uid, tags in (("a", ("t",)), ("b", ("t", "only"))):
+        await kms.key(uid, tags, cryptographic_algorithm=Algorithm.HMAC_SHA256)
+    verify = MACVerify(unique_identifier='["t"]', data=b"", mac_data=b"")
+    assert "resolve to 2" in (await kms.refused(verify)).message
+    first = await kms.as_(Generation.V4)(verify)
+    assert first.unique_identifier == "a"
+    only = await kms(MACVerify(unique_identifier='["only"]', data=b"", mac_data=b""))
+    assert only.unique_identifier == "b"
+
+
+def test_a_key_in_use_shows_no_bytes() -> None:
+    """What is passed around with a key in it does not print it."""
+    assert repr(Keyed(select(Algorithm.HMAC_SHA256), KEY)) == "<HMAC-SHA256>"

@@ -9,6 +9,7 @@ import pytest_twisted
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import (
     BatchErrorContinuationOption,
+    KeyFormatType,
     ObjectType,
     Operation,
     RecommendedCurve,
@@ -20,7 +21,7 @@ from kmsd.kmip.enums import CryptographicAlgorithm as Algorithm
 from kmsd.kmip.enums import CryptographicUsageMask as Mask
 from kmsd.kmip.messages import RequestBatchItem, RequestHeader, RequestMessage, ResponseMessage
 from kmsd.kmip.structures import ProtocolVersion
-from kmsd.operations.create_split_key import CreateSplitKey
+from kmsd.operations.create_split_key import CreateSplitKey, _Secret
 from kmsd.operations.get import Get, GetResponse
 from kmsd.operations.get_attributes import GetAttributes
 from kmsd.operations.join_split_key import JoinSplitKey
@@ -215,6 +216,18 @@ async def test_a_wrong_request_makes_nothing(
 
 
 @ensure  # type: ignore[untyped-decorator]
+async def test_parts_make_what_their_kind_allows(kms: Kms) -> None:
+    """No certificates, no key without an algorithm, no more parts than there can be."""
+    await known_secret(kms, b"pass")
+    parts = await split(kms, splitting("s"))
+    for kind in (ObjectType.SYMMETRIC_KEY, ObjectType.CERTIFICATE):
+        refused = await kms.refused(joining(*parts, object_type=kind))
+        assert refused.reason is ResultReason.INVALID_OBJECT_TYPE
+    refused = await kms.refused(joining(*parts * 60))
+    assert refused.reason is ResultReason.INVALID_MESSAGE
+
+
+@ensure  # type: ignore[untyped-decorator]
 async def test_parts_that_do_not_make_a_private_key_are_not_stored_as_one(kms: Kms) -> None:
     """What comes out is parsed; a changed part is found out."""
     await pair(kms, Algorithm.ECDSA, curve=RecommendedCurve.P256)
@@ -231,3 +244,9 @@ async def test_parts_that_do_not_make_a_private_key_are_not_stored_as_one(kms: K
     await kms.store.write(Replace(msgspec.structs.replace(record, managed_object=part)))
     refused = await kms.refused(joining(*parts, object_type=ObjectType.PRIVATE_KEY))
     assert refused.reason is ResultReason.INVALID_FIELD, refused
+
+
+def test_what_is_split_is_not_shown() -> None:
+    """On its way from key to parts it could end in a traceback."""
+    whole = _Secret(KEY, KeyFormatType.RAW, Attributes())
+    assert repr(whole) == "<32 secret bytes>"

@@ -23,7 +23,7 @@ from kmsd.operations.get_usage_allocation import GetUsageAllocation
 from kmsd.operations.mac import MAC
 from kmsd.operations.sign import Sign
 from kmsd.store import Database, open_store
-from kmsd.store.interfaces import Replace
+from kmsd.store.interfaces import Replace, StaleRecord
 from kmsd.ttlv.schema import Structure
 from tests.server import Kms
 from tests.using_keys import known, pair, revoke
@@ -210,3 +210,19 @@ async def test_a_count_beyond_the_total_is_worth_the_total(kms: Kms) -> None:
     await kms.store.write(Replace(msgspec.structs.replace(record, attributes=attributes)))
     await kms(Encrypt(unique_identifier="k", data=b"x"))
     assert await left(kms) == 0
+
+
+@ensure  # type: ignore[untyped-decorator]
+async def test_a_count_that_others_change_all_the_time_is_given_up(kms: Kms) -> None:
+    """The key is not used when its count could not be taken."""
+    await known(kms, KEY, usage_limits=limits(5))
+
+    async def too_late(*_changes: Any) -> None:
+        raise StaleRecord("k")
+
+    write, kms.store.write = kms.store.write, too_late  # type: ignore[method-assign]
+    refused = await kms.refused(Encrypt(unique_identifier="k", data=b"x"))
+    kms.store.write = write  # type: ignore[method-assign]
+    assert refused.reason is ResultReason.GENERAL_FAILURE
+    assert "nothing was done" in refused.message
+    assert await left(kms) == 5

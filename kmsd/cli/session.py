@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from kmsd.cli.tree import Globals
 from kmsd.client import Http, HttpKms, TlsOptions, credentials
 from kmsd.client.http import CONNECT_SECONDS
 from kmsd.kmip.json_dialects import Spelling
-from kmsd.ttlv import Item
 from kmsd.ttlv.schema import Structure
 
 
@@ -76,14 +74,6 @@ class Session:
     async def __call__(self, request: Structure) -> Any:
         """Carry out an operation by the rules of 4.x. Raises: ClientError."""
         return await self.kms(request)
-
-    async def item(self, request: Item) -> Item:
-        """Carry out an operation that is an item. Raises: ClientError."""
-        return await self.kms.item(request)
-
-    def with_database(self, secret: str) -> Configuration:
-        """Return the settings with another database secret."""
-        return replace(self.configuration, database_secret=secret)
 
     def note(self, text: str) -> None:
         """Say something that is not the outcome."""

@@ -18,6 +18,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -36,7 +38,8 @@ from cryptography.hazmat.primitives.serialization import (
     pkcs12,
 )
 
-from kmsd.cli.configuration import configured
+from kmsd.cli import certificate_files
+from kmsd.cli.configuration import Configuration, configured
 from kmsd.cli.main import cli
 from tests import pki
 from tests.clients import environment
@@ -715,6 +718,10 @@ async def test_certificates_travel(ckms: CommandLine) -> None:
     (ckms.folder / "chain.pem").write_bytes(b"".join(pems))
     chain = await ckms("certificates import chain.pem -f chain --output json")
     leaf, root = chain.json["unique_identifiers"]
+    with _authorities(b"".join(pems)) as url, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificate_files, "MOZILLA", url)
+        fetched = await ckms("certificates import -f ccadb --output json")
+    assert len(fetched.json["unique_identifiers"]) == 2
     links = await ckms(f"attributes get -i {leaf} -l CertificateLink")
     assert root in links.text
     both = await ckms("certificates import chain.pem -f ccadb --output json")
@@ -738,6 +745,28 @@ async def test_certificates_travel(ckms: CommandLine) -> None:
     await ckms("certificates export leaf.p7 -c t-leaf -f pkcs7")
     shown = _run(ckms, "openssl pkcs7 -in leaf.p7 -print_certs -noout")
     assert shown.count("subject=") == 2
+
+
+@contextlib.contextmanager
+def _authorities(pem: bytes) -> Iterator[str]:
+    """Serve a list of authorities; give its URL."""
+
+    class List(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(pem)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), List)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @ensureDeferred
@@ -775,6 +804,9 @@ async def test_attributes(ckms: CommandLine) -> None:
         assert value in (await ckms(f"attributes get -t looked-at {ask}")).text
         await ckms(f"attributes delete -i {key} {change}")
         assert value not in (await ckms(f"attributes get -i {key} {ask}")).text.split("\n", 2)[2]
+    await ckms(f"attributes set -i {key} -d 2030-01-31T12:00:00Z --p12-pwd pass:word")
+    dated = await ckms(f"attributes get -i {key} -a ActivationDate")
+    assert "ActivationDate: 2030-01-31T12:00:00Z" in dated.text
     await ckms(f"attributes set -i {key} -u encrypt -u decrypt")
     masked = await ckms(f"attributes get -i {key} -a CryptographicUsageMask --output json")
     assert masked.json["attributes"] == {"CryptographicUsageMask": ["Encrypt", "Decrypt"]}
@@ -988,14 +1020,68 @@ class _Provider(http.server.BaseHTTPRequestHandler):
         pass
 
 
+class _Refusing(_Provider):
+    """An identity provider that lets nobody in; before that, somebody else knocks."""
+
+    def do_GET(self) -> None:
+        query = {k: v[0] for k, v in parse_qs(urlsplit(self.path).query).items()}
+        forged = f"{query['redirect_uri']}?code=forged&state=guessed"
+        with contextlib.suppress(urllib.error.HTTPError):
+            urllib.request.urlopen(forged, timeout=10)
+        back = urlencode({"error": "access_denied", "state": query["state"]})
+        self.send_response(302)
+        self.send_header("Location", f"{query['redirect_uri']}?{back}")
+        self.end_headers()
+
+
+@contextlib.contextmanager
+def _provider(kind: type[_Provider]) -> Iterator[str]:
+    """Run an identity provider; give its URL."""
+    provider = http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind)
+    threading.Thread(target=provider.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{provider.server_port}"
+    finally:
+        provider.shutdown()
+        provider.server_close()
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
+
+
+BROWSER = f"{sys.executable} -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1])' %s &"
+
+
+def test_a_refusal_to_sign_in_is_told(ckms: CommandLine) -> None:
+    """What the provider refuses is told; a code from anybody else is not taken; a port in use is
+    another error.
+    """
+    with _provider(_Refusing) as base:
+        oauth2 = {"client_id": "ckms", "authorize_url": f"{base}/a", "token_url": f"{base}/t"}
+        ckms.configuration.write_text(json.dumps({"oauth2_conf": oauth2}))
+        ran = _program(ckms, "login", "--port", str(_free_port()), env={"BROWSER": BROWSER})
+        assert ran.returncode == 1
+        assert b"access_denied" in ran.stderr
+        taken = base.rpartition(":")[2]
+        ran = _program(ckms, "login", "--port", taken, "--no-browser")
+        assert ran.returncode == 1
+        assert b"--port" in ran.stderr
+
+
 @pytest.mark.parametrize("form", ["json", "toml"])
 def test_signing_in_keeps_a_token(form: str, ckms: CommandLine) -> None:
     """`login` sends a browser to the provider and keeps the token it buys; `logout` forgets it;
     the configuration keeps all else, and becomes its owner's alone.
     """
-    provider = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Provider)
-    threading.Thread(target=provider.serve_forever, daemon=True).start()
-    base = f"http://127.0.0.1:{provider.server_port}"
+    with _provider(_Provider) as base:
+        _sign_in(form, base, ckms)
+
+
+def _sign_in(form: str, base: str, ckms: CommandLine) -> None:
     oauth2 = {
         "client_id": "ckms", "client_secret": "s", "scopes": ["openid"],
         "authorize_url": f"{base}/authorize", "token_url": f"{base}/token",
@@ -1008,29 +1094,24 @@ def test_signing_in_keeps_a_token(form: str, ckms: CommandLine) -> None:
             f'[http_config]\nserver_url = "http://127.0.0.1:1"\n[http_config.oauth2_conf]\n{rows}'
         )
     ckms.configuration.write_text(text)
-    browser = f"{sys.executable} -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1])' %s &"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    try:
-        ran = _program(ckms, "login", "--port", str(port), env={"BROWSER": browser})
-        assert ran.returncode == 0, ran.stderr
-        assert b"the.id.token" not in ran.stdout + ran.stderr
-        kept = ckms.configuration.read_text()
-        assert "the.id.token" in kept
-        assert _mode(ckms.configuration) == 0o600
-        assert configured(str(ckms.configuration), "ckms", {}).access_token == "the.id.token"
-        assert _program(ckms, "login", "--token", "-", input=b"another\n").returncode == 0
-        assert configured(str(ckms.configuration), "ckms", {}).access_token == "another"
-        assert _program(ckms, "logout").returncode == 0
-        after = configured(str(ckms.configuration), "ckms", {})
-        assert after.access_token is None
-        assert after.server_url == "http://127.0.0.1:1"
-        assert after.oauth2_conf is not None
-        assert after.oauth2_conf.client_id == "ckms"
-    finally:
-        provider.shutdown()
-        provider.server_close()
+    ran = _program(ckms, "login", "--port", str(_free_port()), env={"BROWSER": BROWSER})
+    assert ran.returncode == 0, ran.stderr
+    assert b"the.id.token" not in ran.stdout + ran.stderr
+    assert "the.id.token" in ckms.configuration.read_text()
+    assert _mode(ckms.configuration) == 0o600
+    assert _settings(ckms).access_token == "the.id.token"
+    assert _program(ckms, "login", "--token", "-", input=b"another\n").returncode == 0
+    assert _settings(ckms).access_token == "another"
+    assert _program(ckms, "logout").returncode == 0
+    after = _settings(ckms)
+    assert after.access_token is None
+    assert after.server_url == "http://127.0.0.1:1"
+    assert after.oauth2_conf is not None
+    assert after.oauth2_conf.client_id == "ckms"
+
+
+def _settings(ckms: CommandLine) -> Configuration:
+    return configured(str(ckms.configuration), "ckms", {})
 
 
 def test_signing_in_needs_a_provider(ckms: CommandLine) -> None:
@@ -1235,6 +1316,68 @@ def test_an_interrupt_leaves_nothing_behind(ckms: CommandLine) -> None:
     assert process.stderr is not None
     assert b"Traceback" not in process.stderr.read()
     assert {path.name for path in ckms.folder.iterdir()} == {"plain.txt", "kms.json", "huge.bin"}
+
+
+WRONG = """
+sym keys create -k AA== -l 128
+sym keys create -k not-base64
+sym keys create -a sha3 -l 100
+sym keys export - -k a -t b
+sym keys export -
+sym keys export - -k a -u -w b
+sym keys wrap plain.txt
+sym keys import . some-id
+sym encrypt plain.txt -k k -n 00
+sym encrypt plain.txt other.txt -k k -o out
+sym encrypt plain.txt other.txt -k k -n 000102030405060708090a0b
+cc keys create-master-key-pair
+cc policy view
+cc encrypt Department::HR -k k
+cc import-keys -S secret.key
+certificates certify -g
+certificates certify -g -s CN
+certificates certify -g -s XX=1
+certificates certify -g -n other -s CN=a
+certificates validate
+certificates import
+attributes set -i k -v acme
+attributes set -i k -d soon
+attributes set -i k -u fly
+locate -o teapot
+"""
+FAILING = """
+sym keys import plain.txt
+sym keys import plain.txt -f pem
+sym keys import nowhere
+sym encrypt plain.txt -k k -o plain.txt
+sym decrypt plain.txt -k k -e rfc5649
+sym encrypt plain.txt -k no-such-key
+cc policy create -s plain.txt
+cc policy view -f plain.txt
+cc decrypt plain.txt -k no-such-key
+certificates import plain.txt -f pem
+certificates export - -c no-such-certificate
+access-rights list no-such-object
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        *((line, 2) for line in WRONG.split("\n") if line),
+        *((line, 1) for line in FAILING.split("\n") if line),
+    ],
+)
+@ensureDeferred
+async def test_what_cannot_be_done_is_told(line: str, code: int, ckms: CommandLine) -> None:
+    """A command line that makes no sense exits with 2, one that fails with 1, both with a text, and
+    neither leaves a file behind or changes one.
+    """
+    ran = await ckms(line, code=code)
+    assert "ERROR: " in ran.err
+    assert "Traceback" not in ran.err
+    assert {path.name for path in ckms.folder.iterdir()} == {"plain.txt", "kms.json"}
+    assert (ckms.folder / "plain.txt").read_bytes() == TEXT
 
 
 # The tour is complete

@@ -378,8 +378,8 @@ async def wrap(
     """Wrap the key in a JSON file, on this side, in place or to another file."""
     from kmsd.cli import wrapping
 
-    managed_object = keyfiles.from_json(files.read(key_file_in))
     key = await _wrapping_key(session, to_wrap=True, **named)
+    managed_object = keyfiles.from_json(files.read(key_file_in))
     done = wrapping.wrapped(managed_object, key, named["key_id"])
     return _rewritten(done, key_file_in, key_file_out, "wrapped")
 
@@ -391,8 +391,8 @@ async def unwrap(
     """Unwrap the key in a JSON file, on this side, in place or to another file."""
     from kmsd.cli import wrapping
 
-    managed_object = keyfiles.from_json(files.read(key_file_in))
     key = await _wrapping_key(session, to_wrap=False, **named)
+    managed_object = keyfiles.from_json(files.read(key_file_in))
     return _rewritten(
         wrapping.unwrapped(managed_object, key), key_file_in, key_file_out, "unwrapped"
     )

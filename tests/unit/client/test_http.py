@@ -202,6 +202,14 @@ async def test_another_servers_answers_are_told(serve: Server) -> None:
     assert raised.value.reason is Trouble.PROTOCOL
 
 
+@ensureDeferred
+async def test_an_answer_without_end_is_cut(serve: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer beyond the limit is not taken in."""
+    monkeypatch.setattr("kmsd.client.http.MAXIMUM_ANSWER_BYTES", 1000)
+    assert await _get(serve(lambda _request: bytes(1000))) == bytes(1000)
+    assert (await _fails(serve(lambda _request: bytes(1001)))).reason is Trouble.PROTOCOL
+
+
 @pytest.mark.parametrize("url", ["", "kms.example.com", "ftp://kms.example.com"])
 def test_a_url_must_be_one(url: str) -> None:
     """What is no HTTP URL is refused with an example of one."""

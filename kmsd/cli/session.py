@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ class Session:
         self.reactor = reactor
         self.options = options
         self._http: Http | None = None
+        self._shows_progress = False
 
     @functools.cached_property
     def configuration(self) -> Configuration:
@@ -80,10 +83,15 @@ class Session:
         if self.options.output is not Format.QUIET:
             click.echo(text, err=True)
 
-    def progress(self, length: int, label: str) -> Any:
-        """Return a progress bar, which shows only on a terminal."""
-        hidden = self.options.output in {Format.QUIET, Format.JSON} or not sys.stderr.isatty()
-        return click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden)
+    @contextlib.contextmanager
+    def progress(self, length: int, label: str) -> Iterator[Any]:
+        """Show a progress bar: on a terminal, if there is something to wait for, one at a time."""
+        quiet = self.options.output in {Format.QUIET, Format.JSON} or not sys.stderr.isatty()
+        hidden = quiet or self._shows_progress or length < 2  # noqa: PLR2004 (nothing to wait for)
+        self._shows_progress = self._shows_progress or not hidden
+        with click.progressbar(length=length, label=label, file=sys.stderr, hidden=hidden) as bar:
+            yield bar
+        self._shows_progress = self._shows_progress and hidden
 
     async def close(self) -> None:
         """Hang up."""

@@ -261,7 +261,7 @@ async def _each(
 ) -> Outcome:
     """Turn files, together when they are several; these go beside them or into a folder."""
     targets = _targets(names, output_file, {"encrypted": "enc", "decrypted": "plain"}[done])
-    with session.progress(len(names) if len(names) > 1 else 0, done) as bar:
+    with session.progress(len(names), f"{done[:-2]}ing") as bar:
         for batch in _batches(list(zip(names, targets, strict=True))):
             contents = [files.read(name) for name, _ in batch]
             results = await turn(contents)

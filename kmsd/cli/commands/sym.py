@@ -310,7 +310,7 @@ async def each_file(
         raise click.UsageError("--output-file is for one FILE; several are written beside them")
     extension = {"encrypted": "enc", "decrypted": "plain"}[done]
     written = []
-    with session.progress(len(names) if len(names) > 1 else 0, done) as bar:
+    with session.progress(len(names), f"{done[:-2]}ing") as bar:
         for name in names:
             target = output_file or files.beside(name, extension)
             if target == name != files.STANDARD:

@@ -96,10 +96,14 @@ def _service(configuration: Configuration[Settings], twistd: Mapping[str, Any]) 
     """Make the server as the user and with the log that twistd's own options name."""
     from twisted.internet import reactor
 
-    from kmsd import logs, process
+    from kmsd import combinations, logs, process
     from kmsd.server import Server
 
     settings = configuration.settings
+    try:
+        combinations.check(settings)
+    except SettingsError as error:
+        _quit(error, MISCONFIGURED)
     os.umask(0o077)
     with _told_in_one_line():
         _check_pid_file(twistd.get("pidfile"))
@@ -119,13 +123,14 @@ def _told_in_one_line() -> Iterator[None]:
     """Turn what the operator can mend into one line and an exit status."""
     from kmsd.listeners import CannotListen
     from kmsd.store.interfaces import StoreError
+    from kmsd.tls.credentials import CertificateError
 
     try:
         yield
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         _quit(f"{what}{reason(error)}", CANNOT_START)
-    except (CannotListen, StoreError) as error:
+    except (CannotListen, CertificateError, StoreError) as error:
         _quit(str(error).replace("\n", " "), CANNOT_START)
 
 

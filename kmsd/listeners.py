@@ -12,7 +12,8 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorCore
 from twisted.python.failure import Failure
 
-from kmsd.tls.endpoints import server_endpoint
+from kmsd.tls.endpoints import server_endpoint, speaks_tls
+from kmsd.tls.listening import Secure
 
 # Connections that may wait to be accepted; the kernel's own limit holds as well.
 _BACKLOG = 1024
@@ -28,9 +29,12 @@ def tcp(hostname: str, port: int) -> str:
 
 
 def listen(
-    reactor: IReactorCore, descriptions: Iterable[str], factory: IProtocolFactory
+    reactor: IReactorCore,
+    descriptions: Iterable[str],
+    factory: IProtocolFactory,
+    secure: Secure | None = None,
 ) -> list[IListeningPort]:
-    """Listen on every endpoint, or on none of them.
+    """Listen on every endpoint, or on none of them; with `secure`, on none without TLS.
 
     Raises:
         CannotListen: an endpoint cannot be used; the ones before it are closed again.
@@ -38,7 +42,8 @@ def listen(
     ports: list[IListeningPort] = []
     try:
         for description in descriptions:
-            ports.append(_listen(reactor, description, factory))  # noqa: PERF401 (kept on error)
+            port = _listen(reactor, description, factory, secure)
+            ports.append(port)
     except CannotListen:
         for port in ports:
             port.stopListening()
@@ -46,9 +51,14 @@ def listen(
     return ports
 
 
-def _listen(reactor: IReactorCore, description: str, factory: IProtocolFactory) -> IListeningPort:
+def _listen(
+    reactor: IReactorCore, description: str, factory: IProtocolFactory, secure: Secure | None
+) -> IListeningPort:
     try:
-        return _result(server_endpoint(reactor, description).listen(factory))
+        endpoint = server_endpoint(reactor, description)
+        if secure is not None and not speaks_tls(description):
+            endpoint = secure.endpoint(endpoint)
+        return _result(endpoint.listen(factory))
     except CannotListenError as error:
         cause = getattr(error.socketError, "strerror", None) or str(error.socketError)
         where = f"{error.interface or '0.0.0.0'}:{error.port}"

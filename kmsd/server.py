@@ -14,18 +14,20 @@ from twisted.python.components import Componentized
 from twisted.python.threadpool import ThreadPool
 
 from kmsd import __version__, listeners, process
+from kmsd.databases import Databases, open_databases
 from kmsd.identity import Identity
 from kmsd.operations import call
 from kmsd.operations.engine import Engine
 from kmsd.resources import root_resource
 from kmsd.resources.channel import Limits
+from kmsd.resources.databases import NewDatabases
 from kmsd.resources.health import version_text
-from kmsd.resources.route import Services, one_store
+from kmsd.resources.route import Services
 from kmsd.resources.site import KmsdSite, make_site
+from kmsd.secure import secure
 from kmsd.settings import Settings
-from kmsd.store import Cache, Database, open_store
-from kmsd.store.interfaces import IStore
 from kmsd.systemd import ReadinessService
+from kmsd.tls.endpoints import speaks_tls
 
 T = TypeVar("T")
 
@@ -43,6 +45,7 @@ class Server(MultiService):
 
         Raises:
             StoreError: the database cannot be used.
+            CertificateError: a certificate cannot be used.
             CannotListen: a port cannot be opened.
         """
         super().__init__()  # type: ignore[no-untyped-call]
@@ -52,9 +55,18 @@ class Server(MultiService):
         self._notices = notices
         self._slow = ThreadPool(0, _CRYPTO_THREADS, "kmsd-crypto")
         self._identity = identity(settings)
-        self._store = store(settings, reactor)
-        self._site = site(settings, engine(settings, self._offload), self._store, self._identity)
-        self._ports = listeners.listen(reactor, endpoints(settings), self._site)
+        self._secure = secure(settings, reactor)
+        self._databases = open_databases(settings, reactor)
+        self._site = site(
+            settings,
+            engine(settings, self._offload),
+            self._databases,
+            self._identity,
+            reactor.seconds,
+        )
+        self._ports = listeners.listen(reactor, endpoints(settings), self._site, self._secure)
+        if self._secure is not None:
+            self._secure.service.setServiceParent(self)
         ReadinessService().setServiceParent(self)  # type: ignore[no-untyped-call]
 
     def _offload(self, function: Callable[..., T], *args: Any) -> Awaitable[T]:
@@ -84,48 +96,44 @@ class Server(MultiService):
         await self._site.drain(self._settings.shutdown_timeout_seconds)
         await maybeDeferred(super().stopService)
         self._slow.stop()
-        await self._store.close()
+        await self._databases.close()
         log.info("stopped")
 
     def _tell(self) -> None:
+        kind = self._settings.database_type
         log.info(
-            "kmsd {version} keeps its data in {folder}",
+            "kmsd {version} keeps its data in {place}",
             version=__version__,
-            folder=str(self._settings.sqlite_folder),
+            place=str(self._settings.sqlite_folder) if kind.is_file else kind.value,
         )
         for notice in self._notices:
             log.warn("{notice}", notice=notice)
-        for port in self._ports:
-            log.info("listening on {url}", url=listeners.url(port))
-        self._warn_of_exposure()
+        for port, description in zip(self._ports, endpoints(self._settings), strict=True):
+            has_tls = self._secure is not None or speaks_tls(description)
+            url = listeners.url(port, "https" if has_tls else "http")
+            log.info("listening on {url}", url=url)
+            if listeners.beyond_loopback(port):
+                self._warn_of_exposure(url, has_tls=has_tls)
 
-    def _warn_of_exposure(self) -> None:
-        exposed = [listeners.url(port) for port in self._ports if listeners.beyond_loopback(port)]
-        lacking = [] if self._identity.mechanisms else ["authentication"]
-        lacking += ["TLS"]
-        if exposed and lacking:
+    def _warn_of_exposure(self, url: str, *, has_tls: bool) -> None:
+        lacking = {
+            "authentication: whoever reaches it can use every key": self._identity.mechanisms,
+            "TLS: keys and data can be read on the way": has_tls,
+        }
+        missing = [what for what, there in lacking.items() if not there]
+        if missing:
             log.warn(
-                "INSECURE: {urls} can be reached by other machines without {lacking}:"
-                " whoever reaches it can use every key. Listen on --hostname=127.0.0.1, or put"
-                " a proxy with TLS and access control before it",
-                urls=", ".join(exposed),
-                lacking=" and without ".join(lacking),
+                "INSECURE: {url} can be reached by other machines without {missing}."
+                " Listen on --hostname=127.0.0.1, or see --https-p12-file, --authority-cert-file,"
+                " --jwt-issuer-uri and --api-tokens",
+                url=url,
+                missing=", and without ".join(missing),
             )
 
 
 def endpoints(settings: Settings) -> tuple[str, ...]:
     """Return the endpoint strings to listen on."""
     return settings.endpoint or (listeners.tcp(settings.hostname, settings.port),)
-
-
-def store(settings: Settings, reactor: Any) -> IStore:
-    """Open the database, empty it if that was asked for, and bring its schema up to date."""
-    return open_store(
-        reactor,
-        Database(type=settings.database_type.value, path=settings.sqlite_folder),
-        cache=Cache(settings.object_cache_size, settings.object_cache_seconds),
-        clear=settings.clear_database,
-    )
 
 
 def identity(settings: Settings) -> Identity:
@@ -149,22 +157,46 @@ def engine(settings: Settings, offload: call.Offload) -> Engine:
     )
 
 
-def site(settings: Settings, engine: Engine, store: IStore, identity: Identity) -> KmsdSite:
-    """Return the factory of HTTP connections."""
+def site(
+    settings: Settings,
+    engine: Engine,
+    databases: Databases,
+    identity: Identity,
+    seconds: Callable[[], float],
+) -> KmsdSite:
+    """Return the factory of HTTP connections; `seconds` is a clock that is never put back."""
     services = Services(
         engine=engine,
-        stores=one_store(store),
+        stores=databases.select,
         identity=identity,
         version=version_text(__version__),
         database_name=settings.database_type.value,
         privileged_users=frozenset(settings.privileged_users),
         cors_origins=settings.cors_allowed_origins,
+        probe=databases.probe,
+        new_databases=new_databases(settings, databases, seconds),
     )
     made = make_site(
         root_resource(services), limits=limits(settings), access_log=settings.access_log
     )
     made.noisy = False  # the log says where it listens once, in `_tell`
     return made
+
+
+def new_databases(
+    settings: Settings, databases: Databases, seconds: Callable[[], float]
+) -> NewDatabases | None:
+    """Return who makes encrypted databases, where there are such and it is not switched off."""
+    off = settings.new_database_limit == 0
+    if databases.create is None or databases.count is None or off:
+        return None
+    return NewDatabases(
+        databases.create,
+        databases.count,
+        seconds,
+        limit=settings.new_database_limit,
+        per_minute=settings.new_database_rate,
+    )
 
 
 def limits(settings: Settings) -> Limits:

@@ -29,6 +29,14 @@ class DatabaseType(StrEnum):
     """Where objects are kept."""
 
     SQLITE = "sqlite"
+    SQLITE_ENC = "sqlite-enc"
+    POSTGRESQL = "postgresql"
+    MYSQL = "mysql"
+
+    @property
+    def is_file(self) -> bool:
+        """Whether objects are in files of ours, and not on a server that has a URL."""
+        return self in {DatabaseType.SQLITE, DatabaseType.SQLITE_ENC}
 
 
 class LogLevel(StrEnum):
@@ -106,15 +114,161 @@ class Settings:
         low=0,
     )
 
+    https_p12_file: Path | None = option(
+        None,
+        "PKCS#12 file with the server's key, certificate and chain: serves HTTPS. A relative path"
+        " is below the root data path, as for every certificate file.",
+        group="http",
+        aliases=("tls_p12_file",),
+    )
+    https_p12_password: str | None = option(
+        None,
+        "Password of the PKCS#12 file.",
+        group="http",
+        aliases=("tls_p12_password",),
+        secret=True,
+    )
+    tls_cert_file: Path | None = option(
+        None,
+        "PEM file with the server's certificate, and perhaps its chain: serves HTTPS.",
+        group="http",
+    )
+    tls_key_file: Path | None = option(
+        None,
+        "PEM file with the key of --tls-cert-file; without it the key is in that file.",
+        group="http",
+    )
+    tls_chain_file: Path | None = option(
+        None,
+        "PEM file with the issuers of --tls-cert-file, if they are not in that file.",
+        group="http",
+    )
+    tls_cipher_suites: tuple[str, ...] = option(
+        (),
+        "Only these of the TLS cipher suites, by their IANA or OpenSSL names.",
+        group="http",
+    )
+    authority_cert_file: Path | None = option(
+        None,
+        "PEM file of authorities: clients must show a certificate that one of them signed, and are"
+        " called by its common name. Revocation lists may be in the same file.",
+        group="http",
+        aliases=("clients_ca_cert_file",),
+    )
+    use_certbot: bool = option(
+        False,
+        "Obtain and renew the server's certificate by ACME.",
+        group="http",
+    )
+    certbot_hostname: str = option(
+        "",
+        "Host name to certify, under which the authority reaches this server.",
+        group="http",
+        aliases=("certbot_server_name",),
+    )
+    certbot_email: str = option(
+        "",
+        "Where the ACME authority writes to.",
+        group="http",
+    )
+    certbot_ssl_path: Path = option(
+        Path("./certbot-ssl"),
+        "Folder of ACME's keys and certificates; a relative one is below the root data path.",
+        group="http",
+    )
+    certbot_directory_url: str = option(
+        "",
+        "Directory of the ACME authority; Let's Encrypt's when empty.",
+        group="http",
+        hidden=True,
+    )
+    certbot_directory_ca_file: Path | None = option(
+        None,
+        "PEM file of who signs for the host of --certbot-directory-url.",
+        group="http",
+        hidden=True,
+    )
+    certbot_http_port: int = option(
+        80,
+        "Port on which ACME's HTTP-01 is answered; 0 leaves it to TLS-ALPN-01.",
+        group="http",
+        low=0,
+        high=65535,
+        hidden=True,
+    )
+
     database_type: DatabaseType = option(
         DatabaseType.SQLITE,
-        "Where objects are kept.",
+        "Where objects are kept: an SQLite file, one encrypted SQLite file for each caller of"
+        " POST /new_database, PostgreSQL, or MySQL or MariaDB.",
         group="db",
+    )
+    database_url: str = option(
+        "",
+        "Where the database is and who to log in as: postgresql://user:password@host:5432/name or"
+        " mysql://user:password@host:3306/name, special characters as %xx.",
+        group="db",
+        secret=True,
+    )
+    postgres_url: str = option(
+        "",
+        "Older name of --database-url, for PostgreSQL alone.",
+        group="db",
+        secret=True,
+        hidden=True,
+    )
+    mysql_url: str = option(
+        "",
+        "Older name of --database-url, for MySQL alone.",
+        group="db",
+        secret=True,
+        hidden=True,
+    )
+    mysql_user_cert_file: Path | None = option(
+        None,
+        "PKCS#12 file with which to log in to MySQL or MariaDB; a relative path is below the root"
+        " data path.",
+        group="db",
+        aliases=("user_cert_path",),
+    )
+    mysql_user_cert_password: str = option(
+        "",
+        "Password of --mysql-user-cert-file.",
+        group="db",
+        secret=True,
+    )
+    max_connections: int = option(
+        5,
+        "Largest number of connections to the database.",
+        group="db",
+        variables=("KMS_DB_MAX_CONNECTIONS",),
+        low=3,
+        high=1000,
     )
     sqlite_path: Path = option(
         Path("./sqlite-data"),
         "Folder of the SQLite files; a relative one is below the root data path.",
         group="db",
+    )
+    max_open_databases: int = option(
+        100,
+        "Largest number of encrypted databases that are kept open; the longest unused one closes.",
+        group="db",
+        low=1,
+    )
+    new_database_limit: int | None = option(
+        None,
+        "Largest number of encrypted databases that POST /new_database makes in all; 0 switches it"
+        " off.",
+        group="db",
+        low=0,
+    )
+    new_database_rate: float = option(
+        0.0,
+        "Largest number of encrypted databases that POST /new_database makes in a minute; 0 is any"
+        " number.",
+        group="db",
+        low=0,
     )
     clear_database: bool = option(
         False,
@@ -154,6 +308,59 @@ class Settings:
         (),
         "Only these users, and those to whom they grant it, may create objects; "
         "empty lets everyone.",
+        group="auth",
+    )
+    jwt_issuer_uri: tuple[str, ...] = option(
+        (),
+        "Issuer of the bearer tokens (JWT) by which callers are known: their `iss`, exactly."
+        " May be a list; the two lists that follow then go by position.",
+        group="auth",
+    )
+    jwks_uri: tuple[str, ...] = option(
+        (),
+        "Where an issuer's keys are, by https; without it, at ISSUER/.well-known/jwks.json.",
+        group="auth",
+    )
+    jwt_audience: tuple[str, ...] = option(
+        (),
+        "What must be among a token's `aud`; without it, any token of the issuer is taken.",
+        group="auth",
+        variables=("KMS_JST_AUDIENCE",),
+    )
+    jwt_auth_provider: tuple[str, ...] = option(
+        (),
+        "The same in one: ISSUER,JWKS_URI,AUDIENCE,AUDIENCE..., all but the first optional; may be"
+        " repeated.",
+        group="auth",
+        separator="",
+    )
+    auth0_authority_domain: str = option(
+        "",
+        "The same for a domain of Auth0: its issuer is https://DOMAIN/.",
+        group="auth",
+    )
+    jwks_ca_file: Path | None = option(
+        None,
+        "PEM file of who signs for the hosts of the issuers' keys, in place of the system's"
+        " authorities.",
+        group="auth",
+    )
+    api_tokens: bool = option(
+        False,
+        "Take the tokens that `kmsd-admin token create` makes; every caller must then be known.",
+        group="auth",
+    )
+    api_token_id: str = option(
+        "",
+        "Identifier of an active symmetric key: its bytes, in base64, are the bearer token of the"
+        " default user. Not used beside --jwt-... and --authority-cert-file.",
+        group="auth",
+        variables=("KMS_API_TOKEN",),
+    )
+    shared_user_names: bool = option(
+        False,
+        "Where callers are known by JWT and by certificate, take both kinds of one name for one"
+        " user; else a certificate's name that has an @ is called cn:NAME.",
         group="auth",
     )
 
@@ -218,6 +425,24 @@ class Settings:
     def root_folder(self) -> Path:
         """The root data path, absolute."""
         return Path.home() / self.root_data_path
+
+    @property
+    def effective_database_url(self) -> str:
+        """The URL of the database, also by its older names."""
+        older = {
+            DatabaseType.POSTGRESQL: self.postgres_url,
+            DatabaseType.MYSQL: self.mysql_url,
+        }
+        return self.database_url or older.get(self.database_type, "")
+
+    @property
+    def serves_tls(self) -> bool:
+        """Whether --hostname and --port are served by TLS."""
+        return bool(self.use_certbot or self.https_p12_file or self.tls_cert_file)
+
+    def below_root(self, path: Path | None) -> Path | None:
+        """Return a path, a relative one below the root data path."""
+        return None if path is None else self.root_folder / path
 
     @property
     def sqlite_folder(self) -> Path:

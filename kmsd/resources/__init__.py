@@ -21,7 +21,15 @@ from werkzeug.exceptions import HTTPException
 from kmsd.identity import AuthenticationFailed
 from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
-from kmsd.resources import access, access_lists, health, kmip, kmip_messages
+from kmsd.resources import (
+    access,
+    access_lists,
+    certificates,
+    databases,
+    health,
+    kmip,
+    kmip_messages,
+)
 from kmsd.resources.headers import PREFLIGHT, request_id_of, set_common
 from kmsd.resources.route import (
     TEXT,
@@ -49,6 +57,8 @@ ROUTES: tuple[Route, ...] = (
     *kmip_messages.ROUTES,
     *access.ROUTES,
     *access_lists.ROUTES,
+    *certificates.ROUTES,
+    *databases.ROUTES,
     *health.ROUTES,
 )
 """Every route there is."""
@@ -86,8 +96,8 @@ _log = Logger("kmsd.http")
 
 
 def root_resource(services: Services, routes: Iterable[Route] = ROUTES) -> RootResource:
-    """Return the resource that answers all of `routes`."""
-    return RootResource(services, tuple(routes))
+    """Return the resource that answers those of `routes` that this server has."""
+    return RootResource(services, tuple(route for route in routes if route.exists(services)))
 
 
 class RootResource(Resource):

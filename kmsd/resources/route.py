@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from kmsd.operations.call import Caller
     from kmsd.operations.engine import Engine
+    from kmsd.resources.databases import NewDatabases
     from kmsd.store.interfaces import IStore
 
 JSON = b"application/json"
@@ -80,7 +81,9 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
 
     `version` is what GET /version says; `database_name` what GET /health calls the database.
     Without `privileged_users` everybody may create. `clock` gives seconds since the epoch.
-    `cors_origins` lists who may read answers in a browser, `*` for every page.
+    `cors_origins` lists who may read answers in a browser, `*` for every page. `probe` asks the
+    database for a sign of life, where that needs no secret. `new_databases` makes encrypted
+    databases, where there are such.
     """
 
     engine: Engine
@@ -92,6 +95,8 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ("*",)
     clock: Callable[[], int] = _now
     pulse: Pulse = msgspec.field(default_factory=Pulse)
+    probe: Callable[[], Awaitable[object]] | None = None
+    new_databases: NewDatabases | None = None
 
 
 class Exchange:
@@ -139,14 +144,22 @@ Handler = Callable[..., Awaitable["Answer | None"]]
 """`async def (exchange, **path parameters)`; None means that it has written the answer itself."""
 
 
+def _always(_services: Services) -> bool:
+    return True
+
+
 class Route(NamedTuple):
-    """One row: `roomy` routes take bodies up to the large limit."""
+    """One row: `roomy` routes take bodies up to the large limit.
+
+    `exists` says whether this server has the route at all: what it has not is an unknown path.
+    """
 
     method: str
     path: str
     who: Who
     handler: Handler
     roomy: bool = False
+    exists: Callable[[Services], bool] = _always
 
 
 class RequestEvidence:

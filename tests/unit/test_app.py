@@ -13,6 +13,7 @@ from twisted.internet.task import Clock
 
 from kmsd import process, server
 from kmsd.app import CANNOT_START, MISCONFIGURED, Options, makeService
+from kmsd.databases import open_databases
 from kmsd.settings import Settings
 
 
@@ -119,7 +120,7 @@ def test_clear_database_empties_it(tmp_path: Path) -> None:
     from kmsd.store import sqlite
 
     for clear, expected in ((False, 1), (False, 1), (True, 0)):
-        server.store(Settings(root_data_path=tmp_path, clear_database=clear), Clock())
+        open_databases(Settings(root_data_path=tmp_path, clear_database=clear), Clock())
         connection = sqlite.connect(tmp_path / "sqlite-data" / "kms.db")
         if not connection.execute("SELECT COUNT(*) FROM grants").fetchone()[0] and not clear:
             connection.execute("INSERT INTO grants VALUES ('*', 'ann', 'create')")

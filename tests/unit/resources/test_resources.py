@@ -69,7 +69,9 @@ def test_every_route_but_the_listed_ones_wants_to_know_who_calls() -> None:
 
 def test_there_is_no_route_that_the_table_does_not_know() -> None:
     """What the router answers is exactly the table."""
-    root = root_resource(Services(engine=cast("Any", None), stores=cast("Any", None)))
+    nothing = cast("Any", None)
+    services = Services(engine=nothing, stores=nothing, new_databases=cast("Any", object()))
+    root = root_resource(services)
     rules = {
         (method, rule.rule)
         for rule in root._klein._app.url_map.iter_rules()
@@ -82,7 +84,8 @@ def test_there_is_no_route_that_the_table_does_not_know() -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_route_answers_nobody_it_does_not_know(route: Route) -> None:
     """An empty 401, which clients word as a bad token; the handler is never reached."""
-    client = memory(*ROUTES, identity=Identity(mechanisms=(Nobody(),)))
+    everything = {"new_databases": cast("Any", object())}
+    client = memory(*ROUTES, identity=Identity(mechanisms=(Nobody(),)), **everything)
     path = route.path.replace("<path:object_id>", "x")
     if (route.method, route.path) in PUBLIC:
         pytest.skip("answers everybody, on purpose")

@@ -6,9 +6,10 @@ that asks for more than it reads is not read from until it has caught up. Source
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from twisted.internet.defer import ensureDeferred
-from twisted.internet.interfaces import IAddress, ITCPTransport
+from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.protocols.policies import TimeoutMixin
@@ -30,7 +31,7 @@ class KmipProtocol(Protocol, TimeoutMixin):
     """One connection."""
 
     factory: "KmipFactory"
-    transport: ITCPTransport
+    transport: Any
 
     def __init__(self, answer: Answer, maximum_bytes: int, idle_seconds: float) -> None:
         """Answer each message of up to `maximum_bytes`; hang up after `idle_seconds` of silence."""
@@ -48,18 +49,18 @@ class KmipProtocol(Protocol, TimeoutMixin):
             self.transport.abortConnection()
             return
         self._connected = True
-        self.setTimeout(self._idle_seconds)
+        self.setTimeout(self._idle_seconds)  # type: ignore[no-untyped-call]
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:  # noqa: ARG002, N802
         """Forget the connection and what still waits on it."""
         self._connected = False
-        self.setTimeout(None)
+        self.setTimeout(None)  # type: ignore[no-untyped-call]
         self._waiting.clear()
         self.factory.dismiss(self)
 
     def dataReceived(self, data: bytes) -> None:  # noqa: N802
         """Queue the messages that are whole; a stream that is none is closed."""
-        self.resetTimeout()
+        self.resetTimeout()  # type: ignore[no-untyped-call]
         try:
             self._waiting.extend(self._framer.receive(data))
         except TtlvError as error:
@@ -79,7 +80,7 @@ class KmipProtocol(Protocol, TimeoutMixin):
             answer = await self._answer(self, self._waiting.popleft())
             if self._connected:
                 self.transport.write(answer)
-                self.resetTimeout()
+                self.resetTimeout()  # type: ignore[no-untyped-call]
             if self._paused and len(self._waiting) < WAITING // 2:
                 self._paused = False
                 self.transport.resumeProducing()
@@ -92,7 +93,7 @@ class KmipProtocol(Protocol, TimeoutMixin):
     def timeoutConnection(self) -> None:  # noqa: N802
         """Hang up on silence, but not on a client whose answer is being made."""
         if self._busy:
-            self.resetTimeout()
+            self.resetTimeout()  # type: ignore[no-untyped-call]
         else:
             self.transport.abortConnection()
 
@@ -117,7 +118,7 @@ class KmipFactory(Factory):
         self._maximum_connections = maximum_connections
         self._open: set[KmipProtocol] = set()
 
-    def buildProtocol(self, addr: IAddress | None) -> KmipProtocol:  # noqa: ARG002, N802
+    def buildProtocol(self, addr: IAddress | None) -> Any:  # noqa: ARG002, N802
         """Make the protocol of a new connection."""
         protocol = KmipProtocol(self._answer, self._maximum_bytes, self._idle_seconds)
         protocol.factory = self

@@ -86,7 +86,7 @@ class Attributes(Structure):
 
 
 class Rule(NamedTuple):
-    """What a client may do with one attribute, and whether Locate finds objects by an index on it."""
+    """What a client may do with an attribute, and whether Locate has an index on it."""
 
     set: bool = True  # when the object is made
     modify: bool = True  # afterwards: Set, Add, Modify Attribute
@@ -275,7 +275,7 @@ def _vendor_labels(item: Item) -> Iterator[Label]:
     """Yield the label of a vendor attribute: compared as text, whatever type it came in."""
     vendor, name, *value = item.children
     if value and (vendor.value, name.value) != (VENDOR, TAG):
-        yield _label(f"Attribute {vendor.value} {name.value}", value[0])
+        yield _label(f"Attribute {vendor.value!s} {name.value!s}", value[0])
 
 
 def _label(name: str, item: Item) -> Label:

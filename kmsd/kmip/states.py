@@ -1,9 +1,9 @@
 """The states of an object and what leads from one to another.
 
-An object is made Pre-Active. It becomes Active, and later Deactivated, when a client says so or when a date
-that it carries is reached: nobody has to be there for that, so the state that counts is the stored one
-*as of now* (`effective_state`), which is worked out whenever an object is looked at. A stored state
-is brought up to date whenever the object is written for another reason.
+An object is made Pre-Active. It becomes Active, and later Deactivated, when a client says so or
+when a date that it carries is reached: nobody has to be there for that, so the state that counts is
+the stored one *as of now* (`effective_state`), which is worked out whenever an object is looked at.
+A stored state is brought up to date whenever the object is written for another reason.
 
 What a key may do follows from its state: an Active key protects (encrypts, signs, wraps …) and
 processes (decrypts, verifies, unwraps …), a Deactivated or Compromised one only processes what it

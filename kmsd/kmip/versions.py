@@ -4,8 +4,8 @@ Behind this module everything is KMIP 2.1. What 1.x arranges otherwise is undone
 done again on the way out:
 
 * attributes stand in a template as `Attribute{AttributeName, AttributeIndex, AttributeValue}`, by
-  the spaced names of the specification (`Cryptographic Length`), where 2.x has one item for each under
-  its own tag; a custom attribute `x-name` is the vendor attribute `name` of vendor `x`;
+  the spaced names of the specification (`Cryptographic Length`), where 2.x has one item for each
+  under its own tag; a custom attribute `x-name` is the vendor attribute `name` of vendor `x`;
 * attributes are asked for by name, changed and deleted by name and index;
 * Add, Modify and Delete Attribute answer with the attribute;
 * result reasons that came with 2.1 are told by the ones that stood for them.
@@ -240,7 +240,7 @@ def _name_and_value(item: Item) -> tuple[str | None, Item | None]:
     vendor, name, *value = item.children
     if vendor.value not in {"x", "y"} or not value:
         return None, None
-    return f"{vendor.value}-{name.value}", value[0]
+    return f"{vendor.value!s}-{name.value!s}", value[0]
 
 
 def attribute_name(tag: str) -> str:
@@ -250,7 +250,7 @@ def attribute_name(tag: str) -> str:
 
 def _write_name(reference: Item) -> list[Item]:
     if reference.type is ItemType.STRUCTURE:
-        vendor, name = (child.value for child in reference.children)
+        vendor, name = (str(child.value) for child in reference.children)
         text = f"{vendor}-{name}" if vendor in {"x", "y"} else None
     else:
         text = attribute_name(str(getattr(reference.value, "wire_name", reference.value)))

@@ -1,4 +1,4 @@
-"""What an X.509 certificate says of itself, as attributes (KMIP 2.1 §4.6, §4.22, §4.61 to §4.63)."""
+"""What an X.509 certificate says of itself, as attributes (KMIP 2.1 §4.6, §4.61 to §4.63)."""
 
 from cryptography import x509
 from cryptography.x509.oid import SignatureAlgorithmOID as Oid

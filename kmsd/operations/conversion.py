@@ -1,4 +1,4 @@
-"""Key formats on the way out: what Get and Export return of a stored key. Source: KMIP 2.1 §4.26."""
+"""Key formats on the way out: what Get and Export return of a key (KMIP 2.1 §4.26)."""
 
 import msgspec
 

@@ -2,9 +2,9 @@
 
 A request is either one bare operation (the product's JSON: an item called `Create`) or a
 RequestMessage with any number of them (`messages`). For each the engine looks up the operation's
-row, loads the payload, finds the objects the row asks for (`target.find`: permission, state, usage), runs the
-handler and writes one audit event. A handler is run again when another writer was faster
-(`StaleRecord`): it must not change anything but through `call.store.write`.
+row, loads the payload, finds the objects the row asks for (`target.find`: permission, state,
+usage), runs the handler and writes one audit event. A handler is run again when another writer was
+faster (`StaleRecord`): it must not change anything but through `call.store.write`.
 
 Errors: a bare operation raises KmipError; in a message each item tells its own.
 """
@@ -82,7 +82,7 @@ class Engine:
         except StoreUnavailable:
             reason = ResultReason.GENERAL_FAILURE
             raise
-        except Exception:
+        except Exception:  # noqa: BLE001 (a bug: told to the log, not to the caller)
             reason = ResultReason.GENERAL_FAILURE
             _log.failure("{operation} failed", operation=row.operation.wire_name)
             raise KmipError(reason, "Unexpected server error: see the server's log") from None

@@ -62,16 +62,14 @@ def _tag_number(tag: str) -> int:
         return row.number
     if tag.startswith("0x"):
         return int(tag, 16)
-    message = f"{tag} has no number in binary TTLV"
-    raise TtlvError(message)
+    raise TtlvError(f"{tag} has no number in binary TTLV")
 
 
 def _pack(fixed: struct.Struct, item: Item) -> bytes:
     try:
         return fixed.pack(item.value)
     except struct.error:
-        message = f"the value of {item.tag} does not fit a {item.type.wire_name}"
-        raise TtlvError(message) from None
+        raise TtlvError(f"the value of {item.tag} does not fit a {item.type.wire_name}") from None
 
 
 def _bytes_of(item: Item) -> bytes:
@@ -92,36 +90,30 @@ def decode(data: bytes | memoryview) -> Item:
     view = memoryview(data)
     item, end = _decode(view, 0, len(view), 0)
     if end != len(view):
-        message = f"{len(view) - end} bytes follow the message"
-        raise TtlvError(message)
+        raise TtlvError(f"{len(view) - end} bytes follow the message")
     return item
 
 
 def _decode(view: memoryview, at: int, end: int, depth: int) -> tuple[Item, int]:
     """Read the item at `at`, which must end by `end`; return it and where it ends."""
     if depth >= MAXIMUM_DEPTH:
-        message = f"the message is nested deeper than {MAXIMUM_DEPTH} levels"
-        raise TtlvError(message)
+        raise TtlvError(f"the message is nested deeper than {MAXIMUM_DEPTH} levels")
     if end - at < _HEADER_SIZE:
-        message = "the message is cut short"
-        raise TtlvError(message)
+        raise TtlvError("the message is cut short")
     word, length = _HEADER.unpack_from(view, at)
     tag = tag_name(word >> 8)
     item_type = _TYPES.get(word & 0xFF)
     at += _HEADER_SIZE
     if item_type is None:
-        message = f"{tag} has no known type"
-        raise TtlvError(message)
+        raise TtlvError(f"{tag} has no known type")
     stop = at + length
     after = stop + -length % 8
     if after > end:
-        message = f"{tag} is longer than what holds it"
-        raise TtlvError(message)
+        raise TtlvError(f"{tag} is longer than what holds it")
     if item_type is ItemType.STRUCTURE:
         return Item(tag, item_type, _children(view, at, stop, depth + 1)), stop
     if any(view[stop:after]):
-        message = f"the padding of {tag} is not zero"
-        raise TtlvError(message)
+        raise TtlvError(f"the padding of {tag} is not zero")
     return _leaf(tag, item_type, view[at:stop]), after
 
 
@@ -137,8 +129,7 @@ def _leaf(tag: str, item_type: ItemType, raw: memoryview) -> Item:
     fixed = _FIXED.get(item_type)
     if fixed is not None:
         if len(raw) != (4 if item_type in _SHORT else 8):
-            message = f"{tag} has the wrong length for a {item_type.wire_name}"
-            raise TtlvError(message)
+            raise TtlvError(f"{tag} has the wrong length for a {item_type.wire_name}")
         (number,) = fixed.unpack(bytes(raw).ljust(8, b"\0"))
         return Item(
             tag, item_type, _boolean(tag, number) if item_type is ItemType.BOOLEAN else number
@@ -148,15 +139,13 @@ def _leaf(tag: str, item_type: ItemType, raw: memoryview) -> Item:
     if item_type is ItemType.TEXT_STRING:
         return Item(tag, item_type, _text(tag, raw))
     if not raw or len(raw) % 8:
-        message = f"{tag} has the wrong length for a BigInteger"
-        raise TtlvError(message)
+        raise TtlvError(f"{tag} has the wrong length for a BigInteger")
     return Item(tag, item_type, int.from_bytes(raw, "big", signed=True))
 
 
 def _boolean(tag: str, number: int) -> bool:
     if number > 1:
-        message = f"{tag} is neither true nor false"
-        raise TtlvError(message)
+        raise TtlvError(f"{tag} is neither true nor false")
     return bool(number)
 
 
@@ -164,8 +153,7 @@ def _text(tag: str, raw: memoryview) -> str:
     try:
         return str(raw, "utf-8")
     except UnicodeDecodeError:
-        message = f"{tag} is not UTF-8"
-        raise TtlvError(message) from None
+        raise TtlvError(f"{tag} is not UTF-8") from None
 
 
 class Framer:
@@ -191,8 +179,9 @@ class Framer:
             _word, length = _HEADER.unpack_from(self._buffer)
             size = _HEADER_SIZE + length + -length % 8
             if size > self._maximum_bytes:
-                message = f"a message may have {self._maximum_bytes} bytes, this one has {size}"
-                raise TtlvError(message)
+                raise TtlvError(
+                    f"a message may have {self._maximum_bytes} bytes, this one has {size}"
+                )
             if len(self._buffer) < size:
                 return
             whole = bytes(self._buffer[:size])

@@ -6,7 +6,7 @@ Input of either is understood whatever the spelling; the shape of the tree is le
 Source: KMIP JSON encoding, KMIP Profiles 2.1 §5.5, as the product speaks it.
 """
 
-import datetime
+import datetime as dt
 import enum
 from typing import Any, cast
 
@@ -17,8 +17,8 @@ from kmsd.ttlv.tags import spelled
 
 MAXIMUM_DEPTH = 32
 _TYPES = {item_type.wire_name: item_type for item_type in ItemType}
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_SECOND = datetime.timedelta(seconds=1)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_SECOND = dt.timedelta(seconds=1)
 
 
 class Spelling(enum.Enum):
@@ -71,31 +71,26 @@ def decode(data: bytes) -> tuple[Item, Spelling]:
     try:
         node = _decoder.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        message = f"the body is not JSON-TTLV: {error}"
-        raise TtlvError(message) from None
+        raise TtlvError(f"the body is not JSON-TTLV: {error}") from None
     spelling = Spelling.V4 if node.type else Spelling.V5
     return _item(node, spelling, 0), spelling
 
 
 def _item(node: _Node, spelling: Spelling, depth: int) -> Item:
     if depth >= MAXIMUM_DEPTH:
-        message = f"the message is nested deeper than {MAXIMUM_DEPTH} levels"
-        raise TtlvError(message)
+        raise TtlvError(f"the message is nested deeper than {MAXIMUM_DEPTH} levels")
     tag = spelled(node.tag)
     item_type = _TYPES.get(node.type) if node.type else ItemType.STRUCTURE
     if item_type is ItemType.STRUCTURE:
         if not isinstance(node.value, list):
-            message = f"{tag} has no type and is not a Structure"
-            raise TtlvError(message)
+            raise TtlvError(f"{tag} has no type and is not a Structure")
         return Item(tag, item_type, [_item(each, spelling, depth + 1) for each in node.value])
     if item_type is None:
-        message = f"{tag} has the unknown type {node.type!r}"
-        raise TtlvError(message)
+        raise TtlvError(f"{tag} has the unknown type {node.type!r}")
     try:
         return Item(tag, item_type, _READERS[item_type](node.value, spelling))
     except (ValueError, TypeError, AttributeError, OverflowError):
-        message = f"the value of {tag} is not a {item_type.wire_name}"
-        raise TtlvError(message) from None
+        raise TtlvError(f"the value of {tag} is not a {item_type.wire_name}") from None
 
 
 def _read_number(bits: int) -> Any:
@@ -174,9 +169,9 @@ def _read_bytes(value: Any, _spelling: Spelling) -> bytes:
 def _read_date(value: Any, spelling: Spelling) -> int:
     if type(value) is int or value.startswith("0x"):
         return cast("int", _read_number(64)(value, spelling))
-    moment = datetime.datetime.fromisoformat(value)
+    moment = dt.datetime.fromisoformat(value)
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=datetime.UTC)
+        moment = moment.replace(tzinfo=dt.UTC)
     return (moment - _EPOCH) // _SECOND
 
 
@@ -239,7 +234,7 @@ def _write_date(value: int, _spelling: Spelling) -> str:
     try:
         moment = _EPOCH + value * _SECOND
     except OverflowError:  # beyond the year 9999
-        return _write_hexadecimal(16)(value, _spelling)
+        return f"0x{value % (1 << 64):016X}"
     return moment.isoformat().replace("+00:00", "Z")
 
 

@@ -6,12 +6,11 @@ A structure is a class whose annotated attributes are its fields, in the order o
         unique_identifier: str | None = None
         iv_counter_nonce: bytes | None = None
 
-The name of a field gives its tag (`IVCounterNonce`: case and underscores do not count), its type says
-how its item is read and written: `int` is an Integer, `bytes` a ByteString, an enumeration an
+The name of a field gives its tag (`IVCounterNonce`: case and underscores do not count), its type
+says how its item is read and written: `int` is an Integer, `bytes` a ByteString, an enumeration an
 Enumeration, `LongInteger`, `DateTime` … what they say; `tuple[X, ...]` is a field that may be
-repeated, `X | Y` is told apart by the type of the item, and `Item` takes any item as it is. On first
-use a class is compiled to two tables of functions, one for each direction, so that `load` and `dump`
-do no reflection.
+repeated, `X | Y` is told apart by the type of the item, and `Item` takes any item as it is. On
+first use a class is compiled to a table of functions, so that `load` and `dump` do no reflection.
 
 What a request carries beyond its structure is ignored when it is a KMIP tag, since every version
 added some, and refused when it is not: it is then likely a slip of the pen, and to drop a misspelt
@@ -121,8 +120,7 @@ def load(cls: type[S], item: Item) -> S:
         FieldError: a field has a value that its type does not allow.
     """
     if item.type is not ItemType.STRUCTURE:
-        message = f"{item.tag} must be a Structure, not a {item.type.wire_name}"
-        raise FieldError(message)
+        raise FieldError(f"{item.tag} must be a Structure, not a {item.type.wire_name}")
     fields, by_tag = compiled(cls)
     values: dict[str, Any] = {}
     for child in item.children:
@@ -132,18 +130,21 @@ def load(cls: type[S], item: Item) -> S:
         elif field.repeated:
             values.setdefault(field.name, []).append(field.read(child))
         elif field.name in values:
-            message = f"{field.tag} occurs twice in {item.tag}"
-            raise TtlvError(message)
+            raise TtlvError(f"{field.tag} occurs twice in {item.tag}")
         else:
             values[field.name] = field.read(child)
-    for field in fields:
-        if field.required and field.name not in values:
-            message = f"missing field {field.tag} in {item.tag}"
-            raise TtlvError(message)
-        if field.repeated and field.name in values:
-            values[field.name] = tuple(values[field.name])
+    _complete(fields, values, item.tag)
     cls.adjust(values)
     return cls(**values)
+
+
+def _complete(fields: tuple[Field, ...], values: dict[str, Any], parent: str) -> None:
+    """See that nothing required is missing, and fix the order of what is repeated."""
+    for field in fields:
+        if field.required and field.name not in values:
+            raise TtlvError(f"missing field {field.tag} in {parent}")
+        if field.repeated and field.name in values:
+            values[field.name] = tuple(values[field.name])
 
 
 def dump(structure: Structure, tag: str | None = None) -> Item:
@@ -189,8 +190,7 @@ def _kinds(hint: Any) -> list[type[Structure]]:
 
 def _refuse_misspelt(tag: str, parent: str) -> None:
     if tag not in TAGS and not tag.startswith("0x"):
-        message = f"unknown field {tag!r} in {parent}"
-        raise TtlvError(message)
+        raise TtlvError(f"unknown field {tag!r} in {parent}")
 
 
 def _field(name: str, hint: Any, *, required: bool) -> Field:
@@ -271,13 +271,9 @@ def _codec(hint: Any) -> _Codec:
         return _Codec(Item, frozenset(ItemType), lambda item: item, _write_item)
     if hint in _PLAIN:
         return _leaf(hint, _PLAIN[hint])
-    if hint is Structure:
-        return _any_structure()
     if issubclass(hint, Structure):
-        return _nested(hint)
-    if issubclass(hint, enum.IntFlag):
-        return _mask(hint)
-    return _enumeration(hint)
+        return _any_structure() if hint is Structure else _nested(hint)
+    return _mask(hint) if issubclass(hint, enum.IntFlag) else _enumeration(hint)
 
 
 def _write_item(tag: str, item: Item) -> Item:
@@ -293,8 +289,7 @@ def _leaf(python_type: type, item_type: ItemType) -> _Codec:
         if item.type not in accepted:
             raise _wrong_type(item, item_type.wire_name)
         if limit is not None and not -limit <= typing.cast("int", value) < limit:
-            message = f"{item.tag} is out of range"
-            raise FieldError(message)
+            raise FieldError(f"{item.tag} is out of range")
         return value
 
     def write(tag: str, value: Any) -> Item:
@@ -338,8 +333,7 @@ def _mask(cls: type[enum.IntFlag]) -> _Codec:
         try:
             return cls(int(name, 16)) if name.startswith("0x") else bits[name.lower()]
         except (KeyError, ValueError):
-            message = f"{name!r} is not a bit of {cls.__name__}"
-            raise FieldError(message) from None
+            raise FieldError(f"{name!r} is not a bit of {cls.__name__}") from None
 
     accepted = frozenset({ItemType.INTEGER, ItemType.ENUMERATION})
     bits = {member.name.replace("_", "").lower(): member for member in cls if member.name}
@@ -353,8 +347,7 @@ def _enumeration(cls: Any) -> _Codec:
         try:
             return cls.of(item.value)
         except ValueError as error:
-            message = f"{item.tag}: {error}"
-            raise FieldError(message) from None
+            raise FieldError(f"{item.tag}: {error}") from None
 
     return _Codec(
         cls,
@@ -386,8 +379,7 @@ def _write_one_of(alternatives: list[_Codec]) -> Writer:
         for codec in alternatives:
             if isinstance(value, codec.python_type):
                 return codec.write(tag, value)
-        message = f"{tag} cannot hold a {type(value).__name__}"
-        raise TypeError(message)
+        raise TypeError(f"{tag} cannot hold a {type(value).__name__}")
 
     return write
 

@@ -28,6 +28,8 @@ INSTALL_REQUIRES = [
     # The command line. Pure Python without dependencies of its own, so no extra: `pip install` is
     # to give `ckms`. From 8.5 on its parameter types are generic.
     "click>=8.5",
+    # What cryptography lacks of FIPS 203 and 205: ML-KEM-512 and SLH-DSA.
+    "pqcrypto>=1.0,<2",
 ]
 
 EXTRAS_REQUIRE = {

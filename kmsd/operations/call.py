@@ -63,8 +63,9 @@ class Call:
     """One operation being carried out.
 
     `generation` is whose rules apply where the product and KMIP differ. `now` is in seconds since
-    the epoch and does not change during the call. The engine has set `target`, or `targets` where an operation acts on
-    several, when the operation's row names one: found, permitted, in a right state.
+    the epoch and does not change during the call. The engine has set `target`, or `targets` where
+    an operation acts on several, when the operation's row names one: found, permitted, in a right
+    state.
     """
 
     caller: Caller

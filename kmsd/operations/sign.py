@@ -92,6 +92,4 @@ async def _signature(
     digested: bytes | None,
 ) -> bytes:
     signs = functools.partial(signatures.sign, key, data, parameters, digested=digested)
-    if slow.signs_slowly(key):
-        return await call.offload(signs)
-    return await slow.run(call, len(data), signs)
+    return await slow.run_with(call, key, len(data), signs)

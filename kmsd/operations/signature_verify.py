@@ -65,7 +65,7 @@ async def signature_verify(call: Call, request: SignatureVerify) -> SignatureVer
     verify = functools.partial(
         signatures.verify, key, data, signature or b"", parameters, digested=digested
     )
-    valid = await slow.run(call, len(data), verify)
+    valid = await slow.run_with(call, key, len(data), verify)
     return SignatureVerifyResponse(
         unique_identifier=uid, validity_indicator=verifying.told(valid=valid)
     )

@@ -1,14 +1,19 @@
-"""Slow work: where it runs, and how much of it may wait."""
+"""Slow work: where it runs, and how much of it may wait.
+
+Microseconds are spent here, on the reactor's thread. Milliseconds and more go to a thread, through
+`Call.offload`; what would stop all threads meanwhile goes to a process (see `processes`).
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from kmsd.crypto import pqc
-from kmsd.kmip.enums import ResultReason
+from kmsd.crypto import generate, pqc
+from kmsd.kmip.enums import CryptographicAlgorithm, ResultReason
 from kmsd.kmip.errors import KmipError
 from kmsd.operations.call import Call, Offload
+from kmsd.operations.processes import PROCESSES
 
 T = TypeVar("T")
 
@@ -42,7 +47,10 @@ class Bounded:
             )
         self._pending += 1
         try:
-            result: T = await self._offload(function, *args)
+            if function is generate.generate_pair and _holds_the_interpreter(args[0]):
+                result: T = await self._offload(PROCESSES.run, function, *args)
+            else:
+                result = await self._offload(function, *args)
         finally:
             self._pending -= 1
         return result
@@ -55,9 +63,16 @@ async def run(call: Call, size: int, function: Callable[..., T], *args: Any) -> 
     return await call.offload(function, *args)
 
 
-def signs_slowly(key: object) -> bool:
-    """Tell whether a signature by `key` takes more than about a millisecond."""
+async def run_with(call: Call, key: object, size: int, function: Callable[[], T]) -> T:
+    """Return `function()`, which uses `key` on `size` bytes: called where it delays nobody."""
     row = pqc.row_of(key)
-    return isinstance(key, rsa.RSAPrivateKey) or (
-        row is not None and row.algorithm.name.startswith("SLH_DSA")
-    )
+    if row is not None and _holds_the_interpreter(row.algorithm):
+        return await call.offload(PROCESSES.run, function)
+    if isinstance(key, rsa.RSAPrivateKey):
+        return await call.offload(function)
+    return await run(call, size, function)
+
+
+def _holds_the_interpreter(algorithm: CryptographicAlgorithm) -> bool:
+    """Tell whether the library of an algorithm computes for long without letting threads run."""
+    return algorithm.name.startswith("SLH_DSA")

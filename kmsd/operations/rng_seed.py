@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
+from kmsd.kmip.generations import Generation
 from kmsd.operations.call import Call
 from kmsd.operations.rng_retrieve import RNG
-from kmsd.ttlv.schema import SECRET, Structure
+from kmsd.ttlv.schema import SECRET, Structure, Tagged
 
 
 class RNGSeed(Structure):
@@ -14,11 +15,15 @@ class RNGSeed(Structure):
 
 
 class RNGSeedResponse(Structure):
-    """Response payload; `data_length` in bytes."""
+    """Response payload; lengths in bytes. The product has a name of its own for the field."""
 
-    data_length: int
+    data_length: int | None = None
+    amount_of_seed_data: Annotated[int | None, Tagged("AmountOfSeedData")] = None
 
 
-async def rng_seed(_call: Call, request: RNGSeed) -> RNGSeedResponse:
+async def rng_seed(call: Call, request: RNGSeed) -> RNGSeedResponse:
     """Mix `data` into the generator: it cannot make what comes out easier to guess."""
-    return RNGSeedResponse(data_length=RNG.seed(request.data))
+    taken = RNG.seed(request.data)
+    if call.generation is Generation.KMIP:
+        return RNGSeedResponse(data_length=taken)
+    return RNGSeedResponse(amount_of_seed_data=taken)

@@ -73,6 +73,7 @@ setup(
             "ckms = kmsd.cli.main:main",
             # The same, as it was called up to 4.3: it looks for kms.json in the working folder.
             "cosmian_kms_cli = kmsd.cli.main:main",
+            "kmsd-admin = kmsd.admin.main:main",
         ],
     },
     zip_safe=False,

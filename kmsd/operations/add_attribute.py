@@ -19,9 +19,10 @@ class AddAttribute(Structure):
 
 
 class AddAttributeResponse(Structure):
-    """Response payload."""
+    """Response payload; the attribute is for KMIP 1.x."""
 
     unique_identifier: str
+    attributes: Attributes | None = None
 
 
 async def add_attribute(call: Call, request: AddAttribute) -> AddAttributeResponse:
@@ -34,10 +35,13 @@ async def add_attribute(call: Call, request: AddAttribute) -> AddAttributeRespon
     field, value = changing.single(request.new_attribute)
     changing.check_modifiable(record, field, call)
     present = getattr(record.attributes, field)
+    added = value
     if changing.is_repeated(field):
         if set(map(repr, value)) & set(map(repr, present)):
+            taken = ResultReason.OBJECT_ALREADY_EXISTS
             raise KmipError(
-                ResultReason.OBJECT_ALREADY_EXISTS, f"the object has this {spelled(field)} already"
+                ResultReason.NON_UNIQUE_NAME_ATTRIBUTE if field == "name" else taken,
+                f"the object has this {spelled(field)} already",
             )
         value = (*present, *value)
     elif present is not None:
@@ -47,4 +51,7 @@ async def add_attribute(call: Call, request: AddAttribute) -> AddAttributeRespon
         )
     attributes = msgspec.structs.replace(record.attributes, **{field: value})
     await changing.write(call, record, attributes)
-    return AddAttributeResponse(unique_identifier=record.unique_identifier)
+    return AddAttributeResponse(
+        unique_identifier=record.unique_identifier,
+        attributes=changing.echoed(call, field, added),
+    )

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from kmsd.kmip import attributes as attribute_rules
+from kmsd.kmip import versions
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import ResultReason, State
 from kmsd.kmip.errors import KmipError
@@ -68,6 +69,27 @@ def check_modifiable(record: Record, field: str, call: Call) -> None:
             f"{spelled(field)} is fixed once the object has been active: it is in state"
             f" '{state.wire_name}'",
         )
+
+
+def instance(field: str, present: tuple[Any, ...], index: int) -> Any:
+    """Return the value of a repeated attribute that KMIP 1.x counts as `index`.
+
+    Raises:
+        KmipError: there are not so many.
+    """
+    if not 0 <= index < len(present):
+        raise KmipError(
+            ResultReason.ATTRIBUTE_INSTANCE_NOT_FOUND,
+            f"the object has {len(present)} values of {spelled(field)}: there is no index {index}",
+        )
+    return present[index]
+
+
+def echoed(call: Call, field: str, value: Any) -> Attributes | None:
+    """Return the attribute for the answer: KMIP 1.x repeats it, 2.x does not (1.4 §4.14)."""
+    if call.version >= versions.TWO:
+        return None
+    return Attributes(**{field: value})
 
 
 async def write(call: Call, record: Record, attributes: Attributes) -> None:

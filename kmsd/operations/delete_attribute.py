@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from kmsd.kmip import attributes as attribute_rules
+from kmsd.kmip import versions
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
@@ -17,17 +18,19 @@ from kmsd.ttlv.tags import spelled
 
 
 class DeleteAttribute(Structure):
-    """Request payload."""
+    """Request payload; the index is KMIP 1.x's way to say which value is meant."""
 
     unique_identifier: str | None = None
     current_attribute: Attributes | None = None
     attribute_reference: tuple[Item, ...] = ()
+    attribute_index: int | None = None
 
 
 class DeleteAttributeResponse(Structure):
-    """Response payload."""
+    """Response payload; the attribute is for KMIP 1.x."""
 
     unique_identifier: str
+    attributes: Attributes | None = None
 
 
 async def delete_attribute(call: Call, request: DeleteAttribute) -> DeleteAttributeResponse:
@@ -37,6 +40,8 @@ async def delete_attribute(call: Call, request: DeleteAttribute) -> DeleteAttrib
         KmipError: the attribute may not be deleted, is not there, or the request names none.
     """
     record = call.target
+    if call.version < versions.TWO:
+        return await _delete_one(call, request)
     attributes = record.attributes
     if request.current_attribute is not None:
         attributes = _without_value(attributes, *changing.single(request.current_attribute))
@@ -49,6 +54,35 @@ async def delete_attribute(call: Call, request: DeleteAttribute) -> DeleteAttrib
         )
     await changing.write(call, record, attributes)
     return DeleteAttributeResponse(unique_identifier=record.unique_identifier)
+
+
+async def _delete_one(call: Call, request: DeleteAttribute) -> DeleteAttributeResponse:
+    """Delete the one value that a 1.x request means, and answer with it."""
+    record = call.target
+    references = [*map(changing.referenced, request.attribute_reference)]
+    if len(references) != 1:
+        raise KmipError(ResultReason.INVALID_MESSAGE, "Delete Attribute wants one AttributeName")
+    field, present = _values(record.attributes, references[0])
+    value: Any = present
+    if changing.is_repeated(field):
+        value = (changing.instance(field, present, request.attribute_index or 0),)
+    await changing.write(call, record, _without_value(record.attributes, field, value))
+    return DeleteAttributeResponse(
+        unique_identifier=record.unique_identifier,
+        attributes=changing.echoed(call, field, value),
+    )
+
+
+def _values(attributes: Attributes, reference: str | tuple[str, str]) -> tuple[str, Any]:
+    """Return the field that a reference means and what the object has of it."""
+    if isinstance(reference, tuple):
+        same = tuple(each for each in attributes.attribute if changing.key_of(each) == reference)
+        if not same:
+            raise _not_found("-".join(reference))
+        return "attribute", same
+    if reference not in attribute_rules.present(attributes):
+        raise _not_found(reference)
+    return reference, getattr(attributes, reference)
 
 
 def _without_value(attributes: Attributes, field: str, value: Any) -> Attributes:

@@ -14,17 +14,19 @@ from kmsd.ttlv.tags import spelled
 
 
 class ModifyAttribute(Structure):
-    """Request payload."""
+    """Request payload; the index is KMIP 1.x's way to say which value is meant."""
 
     unique_identifier: str | None = None
     current_attribute: Attributes | None = None
     new_attribute: Attributes
+    attribute_index: int | None = None
 
 
 class ModifyAttributeResponse(Structure):
-    """Response payload."""
+    """Response payload; the attribute is for KMIP 1.x."""
 
     unique_identifier: str
+    attributes: Attributes | None = None
 
 
 async def modify_attribute(call: Call, request: ModifyAttribute) -> ModifyAttributeResponse:
@@ -45,15 +47,20 @@ async def modify_attribute(call: Call, request: ModifyAttribute) -> ModifyAttrib
             ResultReason.ATTRIBUTE_NOT_FOUND,
             f"the object has no {spelled(field)} to modify: use Add Attribute",
         )
+    new = value
     if changing.is_repeated(field):
         value = _replaced(present, _meant(request, field, present, value), value[0])
     attributes = msgspec.structs.replace(record.attributes, **{field: value})
     await changing.write(call, record, attributes)
-    return ModifyAttributeResponse(unique_identifier=record.unique_identifier)
+    return ModifyAttributeResponse(
+        unique_identifier=record.unique_identifier, attributes=changing.echoed(call, field, new)
+    )
 
 
 def _meant(request: ModifyAttribute, field: str, present: tuple[Any, ...], new: Any) -> Any:
     """Return the value that is to be replaced."""
+    if request.attribute_index is not None:
+        return changing.instance(field, present, request.attribute_index)
     if request.current_attribute is not None:
         wanted = getattr(request.current_attribute, field)
         for each in present:

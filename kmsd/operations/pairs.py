@@ -1,6 +1,7 @@
 """The objects that share a fate: the two halves of a key pair."""
 
 from kmsd.kmip.enums import LinkType, ObjectType
+from kmsd.kmip.generations import Generation
 from kmsd.operations.call import Call
 from kmsd.operations.target import permitted
 from kmsd.store.interfaces import Record
@@ -13,8 +14,11 @@ async def with_other_halves(
 ) -> list[Record]:
     """Return the records, and after them the other halves that the caller may act on too.
 
+    KMIP by the book knows no such fate: its clients revoke and destroy each half themselves.
     A certificate links to the keys that it is for and is no half of theirs.
     """
+    if call.generation is Generation.KMIP:
+        return list(records)
     linked = [
         link.linked_object_identifier
         for record in records

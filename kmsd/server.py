@@ -18,6 +18,7 @@ from kmsd.databases import Databases, open_databases
 from kmsd.identity import Identity
 from kmsd.operations import call
 from kmsd.operations.engine import Engine
+from kmsd.operations.slow import Bounded
 from kmsd.resources import root_resource
 from kmsd.resources.channel import Limits
 from kmsd.resources.databases import NewDatabases
@@ -59,7 +60,7 @@ class Server(MultiService):
         self._databases = open_databases(settings, reactor)
         self._site = site(
             settings,
-            engine(settings, self._offload),
+            engine(settings, Bounded(self._offload)),
             self._databases,
             self._identity,
             reactor.seconds,

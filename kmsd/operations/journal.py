@@ -40,7 +40,11 @@ class JournalStore:
             return None if now is None else Remove(uid, now.version)
         if now is None:
             return Insert(before)
-        return Replace(msgspec.structs.replace(before, version=now.version))
+        attributes = msgspec.structs.replace(  # what was used was used
+            before.attributes, usage_limits=now.attributes.usage_limits
+        )
+        record = msgspec.structs.replace(before, attributes=attributes, version=now.version)
+        return Replace(record)
 
     async def get(self, unique_identifier: str) -> Record | None:
         """As the store."""

@@ -288,7 +288,7 @@ def _leaf(python_type: type, item_type: ItemType) -> _Codec:
         value = item.value
         if item.type not in accepted:
             raise _wrong_type(item, item_type.wire_name)
-        if limit is not None and not -limit <= typing.cast("int", value) < limit:
+        if limit is not None and not (isinstance(value, int) and -limit <= value < limit):
             raise FieldError(f"{item.tag} is out of range")
         return value
 

@@ -89,6 +89,23 @@ MIGRATIONS = (
             "CREATE INDEX commits_by_time ON commits (committed_at)",
         ),
     ),
+    Migration(
+        2,
+        (
+            """CREATE TABLE api_tokens (
+                token_id {text:64} NOT NULL PRIMARY KEY,
+                user_name {text:255} NOT NULL,
+                name {text:255} NOT NULL,
+                digest {text:64} NOT NULL,
+                operations {blob},
+                created_at BIGINT NOT NULL,
+                expires_at BIGINT,
+                last_used_at BIGINT,
+                revoked_at BIGINT
+            ){engine}""",
+            "CREATE INDEX api_tokens_by_user ON api_tokens (user_name, name)",
+        ),
+    ),
 )
 
 TABLES = ("labels", "grants", "counters", "objects")

@@ -27,6 +27,7 @@ from kmsd.kmip.enums import (
     State,
 )
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.objects import (
     KeyBlock,
     KeyValue,
@@ -273,7 +274,7 @@ def _is_bulk(parameters: CryptographicParameters | None) -> bool:
 
 
 def _shown(call: Call, opened: bytes) -> bytes:
-    if call.generation == 4:  # noqa: PLR2004 (later clients know no metadata)
+    if call.generation is Generation.V4:  # later clients know no metadata
         return opened
     _, at = bulk.read_bytes(opened)
     return opened[at:]

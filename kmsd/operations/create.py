@@ -12,6 +12,7 @@ from kmsd.kmip.enums import (
     SecretDataType,
 )
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.objects import (
     KeyBlock,
     KeyValue,
@@ -56,7 +57,7 @@ async def create(call: Call, request: Create) -> CreateResponse:
     await making.may_create(call)
     attributes = making.checked(request.attributes)
     uid = making.new_identifier(attributes.unique_identifier)
-    if call.generation == 4 and attributes.cryptographic_usage_mask is None:  # noqa: PLR2004
+    if call.generation is Generation.V4 and attributes.cryptographic_usage_mask is None:
         attributes = msgspec.structs.replace(attributes, cryptographic_usage_mask=_MASK_4)
     record = await _record(call, uid, request.object_type, attributes)
     await call.store.write(Insert(await wrapping.protected(call, record)))

@@ -14,6 +14,7 @@ from kmsd.kmip.enums import (
     StorageStatusMask,
 )
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.states import GONE
 from kmsd.operations.call import Call
 from kmsd.store.interfaces import Query, Range, Record
@@ -51,7 +52,7 @@ async def locate(call: Call, request: Locate) -> LocateResponse:
         KmipError: an attribute is malformed.
     """
     wanted, ranges = _wanted(request.attributes)
-    if call.generation == 4 and _is_for_user_keys(wanted):  # noqa: PLR2004
+    if call.generation is Generation.V4 and _is_for_user_keys(wanted):
         return LocateResponse(located_items=0)
     limit = min(
         call.services.limits.located_items
@@ -105,7 +106,7 @@ def _is_for_user_keys(wanted: Attributes) -> bool:
 def _states(call: Call, request: Locate, wanted: Attributes) -> frozenset[State]:
     if wanted.state is not None:
         return frozenset({wanted.state})
-    if call.generation == 4:  # noqa: PLR2004 (its servers find active objects only)
+    if call.generation is Generation.V4:  # its servers find active objects only
         return frozenset({State.ACTIVE})
     if (
         request.storage_status_mask

@@ -6,6 +6,7 @@ import msgspec
 
 from kmsd.kmip.enums import ResultReason, RevocationReasonCode, State
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.states import GONE, TRANSITIONS, Event, effective_state
 from kmsd.kmip.structures import RevocationReason
 from kmsd.operations import covercrypt, pairs
@@ -47,7 +48,7 @@ async def revoke(call: Call, request: Revoke) -> RevokeResponse:
         records = await pairs.with_other_halves(call, call.targets, PERMIT)
         records += await covercrypt.user_keys(call, records)
     changed = [new for record in records if (new := _revoked(call, request, record)) is not record]
-    if call.generation == 4 and not changed:  # noqa: PLR2004
+    if call.generation is Generation.V4 and not changed:
         raise KmipError(ResultReason.ITEM_NOT_FOUND, named)
     await call.store.write(*map(Replace, changed))
     return RevokeResponse(unique_identifier=named)

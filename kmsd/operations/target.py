@@ -13,6 +13,7 @@ import msgspec
 from kmsd.kmip.attributes import TAG
 from kmsd.kmip.enums import CryptographicUsageMask, ObjectType, Operation, ResultReason, State
 from kmsd.kmip.errors import KmipError
+from kmsd.kmip.generations import Generation
 from kmsd.kmip.states import GONE, PROTECTING, effective_state
 from kmsd.operations import keysets
 from kmsd.operations.call import Call
@@ -81,7 +82,7 @@ async def find(call: Call, operation: Operation, target: Target, named: str) -> 
     if len(candidates) > 1 and not target.several:
         if operation in keysets.PROCESSES and keysets.is_one_set(candidates):
             return _checked(call, operation, target, candidates)
-        if call.generation > 4:  # noqa: PLR2004 (the product's generations)
+        if call.generation is not Generation.V4:
             raise KmipError(
                 ResultReason.INVALID_FIELD,
                 f"{named} resolves to {len(candidates)} objects: name one by its identifier",
@@ -134,7 +135,9 @@ def check(call: Call, operation: Operation, target: Target, record: Record) -> N
 
 
 def _states(call: Call, target: Target) -> frozenset[State] | None:
-    return target.states_4 if call.generation == 4 and target.states_4 else target.states  # noqa: PLR2004
+    return (
+        target.states_4 if call.generation is Generation.V4 and target.states_4 else target.states
+    )
 
 
 async def _candidates(
@@ -231,7 +234,7 @@ def _check_date(record: Record, now: int, *, protecting: bool) -> None:
 
 
 def _wrong_state(operation: Operation, record: Record, state: State, call: Call) -> KmipError:
-    if call.generation == 4:  # noqa: PLR2004 (a 4.x server does not see what it may not use)
+    if call.generation is Generation.V4:  # a 4.x server does not see what it may not use
         return KmipError(
             ResultReason.OBJECT_NOT_FOUND,
             f"object not found for identifier {record.unique_identifier}",

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kmsd.authentication import providers
 from kmsd.options import SettingsError
 from kmsd.settings import DatabaseType, Settings
+from kmsd.tls.endpoints import speaks_tls
 
 
 def check(settings: Settings) -> None:
@@ -79,14 +81,8 @@ def _certificates(settings: Settings) -> Iterator[str]:
             "--authority-cert-file: client certificates need HTTPS; add --https-p12-file and"
             " --https-p12-password, --tls-cert-file, or --use-certbot"
         )
-    if settings.authority_cert_file and settings.endpoint:
-        yield from _authority_of_endpoints(settings)
-
-
-def _authority_of_endpoints(settings: Settings) -> Iterator[str]:
-    from kmsd.tls.endpoints import speaks_tls
-
-    if any(speaks_tls(each) for each in settings.endpoint):
+    own = any(speaks_tls(each) for each in settings.endpoint)
+    if settings.authority_cert_file and own:
         yield (
             "--authority-cert-file: does not reach an --endpoint that has TLS of its own;"
             " name the file there (kmsd-p12:…:clientCA=FILE)"
@@ -114,6 +110,22 @@ def _issuers(settings: Settings) -> Iterator[str]:
                 " they go by position. Several audiences of one issuer:"
                 " --jwt-auth-provider=ISSUER,JWKS_URI,AUDIENCE,AUDIENCE"
             )
+
+
+def _providers(settings: Settings) -> Iterator[str]:
+    found = list(providers(settings))
+    for each in found:
+        if not each.issuer:
+            yield "--jwt-auth-provider: begins with the issuer: ISSUER,JWKS_URI,AUDIENCE,..."
+        if not each.jwks_uri.lower().startswith("https://"):
+            yield (
+                f"--jwks-uri: {each.jwks_uri!r} is not https; name where the keys of"
+                f" {each.issuer!r} are, by https"
+            )
+    issuers = [each.issuer for each in found]
+    twice = next((each for each in issuers if issuers.count(each) > 1), None)
+    if twice is not None:
+        yield f"--jwt-issuer-uri: {twice!r} is named twice; keep one"
 
 
 def _api_token(settings: Settings) -> Iterator[str]:
@@ -146,6 +158,7 @@ RULES = (
     _certificates,
     _certbot,
     _issuers,
+    _providers,
     _api_token,
 )
 """The rules, in the order in which they speak."""

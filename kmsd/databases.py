@@ -12,9 +12,22 @@ from typing import Any
 from twisted.internet.threads import deferToThreadPool
 
 from kmsd.settings import DatabaseType, Settings
-from kmsd.store import Cache, Database, open_store, open_tenants
+from kmsd.store import (
+    Cache,
+    Database,
+    dialects,
+    open_store,
+    open_tenants,
+    prepare,
+    source_of,
+    sqlite,
+)
 from kmsd.store.encrypted import Tenants
 from kmsd.store.interfaces import EVERYONE, IStore, StoreUnavailable
+from kmsd.store.session import Source
+
+# Beside the encrypted databases, which nobody can open without their secrets: what is the server's.
+_SERVER_FILE = "server.db"
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,25 @@ def database(settings: Settings) -> Database:
         mysql_user_cert_password=settings.mysql_user_cert_password,
         max_connections=settings.max_connections,
     )
+
+
+def token_source(settings: Settings) -> Source:
+    """Return the database of the API tokens, its schema up to date: the one, or one beside them.
+
+    Blocks.
+
+    Raises:
+        StoreError: it cannot be used.
+    """
+    if settings.database_type is not DatabaseType.SQLITE_ENC:
+        source = source_of(database(settings))
+        prepare(source)
+        return source
+    path = settings.sqlite_folder / _SERVER_FILE
+    sqlite.create(path)
+    source = Source(dialects.SQLITE, partial(sqlite.connect, path))
+    prepare(source, path=path)
+    return source
 
 
 def shared(store: IStore) -> Databases:

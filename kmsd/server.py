@@ -14,6 +14,7 @@ from twisted.python.components import Componentized
 from twisted.python.threadpool import ThreadPool
 
 from kmsd import __version__, listeners, process
+from kmsd.authentication import authentication, notices
 from kmsd.databases import Databases, open_databases
 from kmsd.identity import Identity
 from kmsd.operations import call
@@ -55,9 +56,10 @@ class Server(MultiService):
         self._reactor = reactor
         self._notices = notices
         self._slow = ThreadPool(0, _CRYPTO_THREADS, "kmsd-crypto")
-        self._identity = identity(settings)
         self._secure = secure(settings, reactor)
         self._databases = open_databases(settings, reactor)
+        self._authentication = authentication(settings, reactor, self._databases)
+        self._identity = self._authentication.identity
         self._site = site(
             settings,
             engine(settings, Bounded(self._offload)),
@@ -85,6 +87,7 @@ class Server(MultiService):
         process.stop_on_sigterm(self._reactor)
         self._reactor.callWhenRunning(self._slow.start)
         self._reactor.callWhenRunning(self._tell)
+        self._reactor.callWhenRunning(self._warm_up)
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
@@ -97,8 +100,16 @@ class Server(MultiService):
         await self._site.drain(self._settings.shutdown_timeout_seconds)
         await maybeDeferred(super().stopService)
         self._slow.stop()
+        for close in self._authentication.close:
+            await close()
         await self._databases.close()
         log.info("stopped")
+
+    def _warm_up(self) -> None:
+        for begin in self._authentication.warm_up:
+            ensureDeferred(begin()).addErrback(
+                lambda failure: log.failure("not ready to tell who calls", failure)
+            )
 
     def _tell(self) -> None:
         kind = self._settings.database_type
@@ -107,7 +118,7 @@ class Server(MultiService):
             version=__version__,
             place=str(self._settings.sqlite_folder) if kind.is_file else kind.value,
         )
-        for notice in self._notices:
+        for notice in (*self._notices, *notices(self._settings)):
             log.warn("{notice}", notice=notice)
         for port, description in zip(self._ports, endpoints(self._settings), strict=True):
             has_tls = self._secure is not None or speaks_tls(description)
@@ -135,14 +146,6 @@ class Server(MultiService):
 def endpoints(settings: Settings) -> tuple[str, ...]:
     """Return the endpoint strings to listen on."""
     return settings.endpoint or (listeners.tcp(settings.hostname, settings.port),)
-
-
-def identity(settings: Settings) -> Identity:
-    """Return the rules that say who calls."""
-    return Identity(
-        default_username=settings.default_username,
-        force_default_username=settings.force_default_username,
-    )
 
 
 def engine(settings: Settings, offload: call.Offload) -> Engine:

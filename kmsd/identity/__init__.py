@@ -38,6 +38,13 @@ class Evidence(Protocol):
         """The verified client certificate (pyOpenSSL X509), or None."""
 
 
+class Known(msgspec.Struct, frozen=True):
+    """Who calls, where there is more to say than a name: the only operations that are `allowed`."""
+
+    name: str
+    allowed: frozenset[str] | None = None
+
+
 class Mechanism(Protocol):
     """One way to tell who calls."""
 
@@ -45,7 +52,7 @@ class Mechanism(Protocol):
     def name(self) -> str:
         """What the audit event calls it: "jwt", "certificate", "api-token"."""
 
-    def identify(self, evidence: Evidence) -> Awaitable[str | None]:
+    def identify(self, evidence: Evidence) -> Awaitable[str | Known | None]:
         """Return the caller's name, or None when there is no evidence of this kind.
 
         Raises:
@@ -72,16 +79,15 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True):
         """
         if not self.mechanisms:
             return Caller(self.default_username, "default", door, evidence.address)
-        name, mechanism = await self._identified(evidence)
-        if self.force_default_username:
-            name = self.default_username
-        return Caller(checked_name(name), mechanism, door, evidence.address)
+        known, mechanism = await self._identified(evidence)
+        name = self.default_username if self.force_default_username else known.name
+        return Caller(checked_name(name), mechanism, door, evidence.address, known.allowed)
 
-    async def _identified(self, evidence: Evidence) -> tuple[str, str]:
+    async def _identified(self, evidence: Evidence) -> tuple[Known, str]:
         for mechanism in self.mechanisms:
-            name = await mechanism.identify(evidence)
-            if name is not None:
-                return name, mechanism.name
+            found = await mechanism.identify(evidence)
+            if found is not None:
+                return (Known(found) if isinstance(found, str) else found), mechanism.name
         raise AuthenticationFailed("no evidence of who calls")
 
 

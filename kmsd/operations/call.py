@@ -16,12 +16,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks, and by which way: `name` owns and is granted, the rest is for the audit."""
+    """Who asks, and by which way: `name` owns and is granted, the rest is for the audit.
+
+    `allowed` are the only operations of a caller with limited rights (`scopes`).
+    """
 
     name: str
     mechanism: str = "default"
     door: str = ""
     address: str = ""
+    allowed: frozenset[str] | None = None
+
+    def check(self, operation: str) -> None:
+        """Refuse what the caller's rights are not enough for.
+
+        Raises:
+            KmipError: `operation` (in lower case) is not among them.
+        """
+        if self.allowed is not None and operation not in self.allowed:
+            raise KmipError(
+                ResultReason.PERMISSION_DENIED,
+                f"the token of {self.name} does not allow {operation or 'this'}",
+            )
 
 
 Offload = Callable[..., Awaitable[Any]]

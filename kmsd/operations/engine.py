@@ -72,6 +72,7 @@ class Engine:
         started = self.services.clock()
         named, reason = "", None
         try:
+            call.caller.check(row.operation.wire_name.lower())
             request = loaded(row.request, payload)
             named = _named(row, request) or ""
             response = await _tried(row, request, call)

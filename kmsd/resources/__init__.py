@@ -166,6 +166,8 @@ def _endpoint(route: Route, services: Services, in_flight: InFlight) -> Callable
             body, caller = body_of(request), None
             if route.who is Who.CALLER:
                 caller = await _identified(services, request)
+                if route.needs is not None:
+                    caller.check(route.needs)
             answer = await route.handler(Exchange(request, services, body, caller), **path)
         return b"" if answer is None else written(request, answer)
 

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.errors import KmipError
+from kmsd.operations.scopes import GRANT_ACCESS, LIST_ACCESS, REVOKE_ACCESS
 from kmsd.resources.access_request import Access, names, read_access
 from kmsd.resources.headers import request_id_of
 from kmsd.resources.route import Answer, Exchange, Route, Who, json_answer
@@ -197,12 +198,12 @@ async def is_privileged(exchange: Exchange) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/accesses/<path:object_id>", Who.CALLER, list_accesses),
-    Route("POST", "/accesses/<path:object_id>", Who.CALLER, grant),
-    Route("DELETE", "/accesses/<path:object_id>", Who.CALLER, revoke),
-    Route("GET", "/access/list/<path:object_id>", Who.CALLER, list_access),
-    Route("POST", "/access/grant", Who.CALLER, grant),
-    Route("POST", "/access/revoke", Who.CALLER, revoke),
-    Route("GET", "/access/create", Who.CALLER, may_create),
-    Route("GET", "/access/privileged", Who.CALLER, is_privileged),
+    Route("GET", "/accesses/<path:object_id>", Who.CALLER, list_accesses, needs=LIST_ACCESS),
+    Route("POST", "/accesses/<path:object_id>", Who.CALLER, grant, needs=GRANT_ACCESS),
+    Route("DELETE", "/accesses/<path:object_id>", Who.CALLER, revoke, needs=REVOKE_ACCESS),
+    Route("GET", "/access/list/<path:object_id>", Who.CALLER, list_access, needs=LIST_ACCESS),
+    Route("POST", "/access/grant", Who.CALLER, grant, needs=GRANT_ACCESS),
+    Route("POST", "/access/revoke", Who.CALLER, revoke, needs=REVOKE_ACCESS),
+    Route("GET", "/access/create", Who.CALLER, may_create, needs=None),
+    Route("GET", "/access/privileged", Who.CALLER, is_privileged, needs=None),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kmsd.kmip.states import effective_state
+from kmsd.operations.scopes import LIST_ACCESS
 from kmsd.resources.access_request import names
 from kmsd.resources.listing import listing
 from kmsd.resources.plain_json import plain_attributes
@@ -84,8 +85,8 @@ async def objects_shared(exchange: Exchange) -> Answer | None:
 
 
 ROUTES = (
-    Route("GET", "/objects/owned", Who.CALLER, objects_owned),
-    Route("GET", "/objects/shared", Who.CALLER, objects_shared),
-    Route("GET", "/access/owned", Who.CALLER, owned),
-    Route("GET", "/access/obtained", Who.CALLER, obtained),
+    Route("GET", "/objects/owned", Who.CALLER, objects_owned, needs=LIST_ACCESS),
+    Route("GET", "/objects/shared", Who.CALLER, objects_shared, needs=LIST_ACCESS),
+    Route("GET", "/access/owned", Who.CALLER, owned, needs=LIST_ACCESS),
+    Route("GET", "/access/obtained", Who.CALLER, obtained, needs=LIST_ACCESS),
 )

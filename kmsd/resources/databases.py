@@ -12,6 +12,7 @@ from http import HTTPStatus
 from twisted.internet.defer import DeferredLock
 from twisted.logger import Logger
 
+from kmsd.operations.scopes import NEW_DATABASE
 from kmsd.resources.route import TEXT, Answer, Exchange, Route, Services, Who, json_answer
 
 _log = Logger("kmsd.http")
@@ -105,4 +106,6 @@ def _made_here(services: Services) -> bool:
     return services.new_databases is not None
 
 
-ROUTES = (Route("POST", "/new_database", Who.CALLER, new_database, exists=_made_here),)
+ROUTES = (
+    Route("POST", "/new_database", Who.CALLER, new_database, exists=_made_here, needs=NEW_DATABASE),
+)

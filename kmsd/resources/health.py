@@ -49,6 +49,6 @@ async def health(exchange: Exchange) -> Answer:
 
 
 ROUTES = (
-    Route("GET", "/version", Who.CALLER, version),
+    Route("GET", "/version", Who.CALLER, version, needs=None),
     Route("GET", "/health", Who.ANYONE, health),
 )

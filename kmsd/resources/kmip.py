@@ -38,4 +38,4 @@ async def kmip_2_1(exchange: Exchange) -> Answer:
     return Answer(body=json_dialects.encode(answer, spelling))
 
 
-ROUTES = (Route("POST", "/kmip/2_1", Who.CALLER, kmip_2_1, roomy=True),)
+ROUTES = (Route("POST", "/kmip/2_1", Who.CALLER, kmip_2_1, roomy=True, needs=None),)

@@ -50,4 +50,4 @@ async def kmip(exchange: Exchange) -> Answer:
     return Answer(body=body, content_type=media_type, headers=_NO_CACHE)
 
 
-ROUTES = (Route("POST", "/kmip", Who.CALLER, kmip, roomy=True),)
+ROUTES = (Route("POST", "/kmip", Who.CALLER, kmip, roomy=True, needs=None),)

@@ -152,6 +152,8 @@ class Route(NamedTuple):
     """One row: `roomy` routes take bodies up to the large limit.
 
     `exists` says whether this server has the route at all: what it has not is an unknown path.
+    `needs` is what a caller of limited rights must be allowed (`operations.scopes`); None leaves it
+    to the engine, or needs nothing; without it such callers are refused.
     """
 
     method: str
@@ -160,6 +162,7 @@ class Route(NamedTuple):
     handler: Handler
     roomy: bool = False
     exists: Callable[[Services], bool] = _always
+    needs: str | None = ""
 
 
 class RequestEvidence:

@@ -110,11 +110,6 @@ def test_limits_reach_the_connections() -> None:
     assert (limits.connections, limits.header_seconds, limits.idle_seconds) == (3, 4.5, 5.5)
 
 
-def test_the_default_user_reaches_the_identity() -> None:
-    identity = server.identity(Settings(default_username="ann", force_default_username=True))
-    assert (identity.default_username, identity.force_default_username) == ("ann", True)
-
-
 def test_clear_database_empties_it(tmp_path: Path) -> None:
     """An object of before is gone, and only then."""
     from kmsd.store import sqlite

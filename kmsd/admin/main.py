@@ -15,6 +15,7 @@ import click
 from kmsd import __version__
 from kmsd.admin import moving, places
 from kmsd.admin.places import Access, Place
+from kmsd.admin.tokens import token
 from kmsd.options import SettingsError
 from kmsd.store.interfaces import StoreError
 
@@ -67,8 +68,11 @@ _database = click.option(
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, message="kmsd-admin %(version)s")
 def cli() -> None:
-    """Move, back up and restore the database of a key management server."""
+    """Move, back up and restore the database of a key management server; make API tokens."""
     os.umask(0o077)
+
+
+cli.add_command(token)
 
 
 @cli.command()

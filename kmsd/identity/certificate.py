@@ -58,7 +58,7 @@ class CertificateMechanism:
         if named is None:
             try:
                 named = self._names[digest] = self._read(peer.to_cryptography())
-            except Exception as error:  # whatever pyca cannot parse, though OpenSSL can
+            except Exception as error:  # noqa: BLE001 (whatever pyca cannot parse, OpenSSL can)
                 kind = type(error).__name__
                 raise AuthenticationFailed(f"unreadable client certificate ({kind})") from None
             if len(self._names) > _CACHED:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from kmsd.store import sql
+from kmsd.store import sql, tokens
 from kmsd.store.dialects import Transaction
 from kmsd.store.faults import Fault, description, store_error
 from kmsd.store.interfaces import EVERYONE, Record, StoreError, StoreRefused
@@ -182,7 +182,7 @@ class _Copying:
         return len(new)
 
     def finish(self, writing: Transaction, marker: str) -> None:
-        """Copy counters and general rights, and take the marker away."""
+        """Copy counters, general rights and API tokens, and take the marker away."""
         counters, rights = _counters(self._reading), sql.grants_of(self._reading, EVERYONE)
         if self._merge:
             here = {(uid, name) for uid, name, _ in _counters(writing)}
@@ -194,6 +194,9 @@ class _Copying:
             writing.run("DELETE FROM grants WHERE uid = ?", EVERYONE)
         sql.insert_counters(writing, counters)
         sql.insert_grants(writing, EVERYONE, rights)
+        there = {each.token_id for each in tokens.listed(writing)}
+        missing = [each for each in tokens.listed(self._reading) if each.token_id not in there]
+        tokens.insert(writing, missing)
         writing.run("DELETE FROM counters WHERE uid = ? AND name = ?", EVERYONE, marker)
 
     def verify(self) -> None:

@@ -668,6 +668,72 @@ class ProcessingStage(Enumeration):
     COMPLETED = 0x03, "Completed", "2.1"
 
 
+class ProfileName(Enumeration):
+    """What a server may say that it conforms to; the profiles of servers alone. Source: KMIP 2.1 §11.41."""
+
+    BASELINE_SERVER_BASIC_KMIP_V1_3 = 0x55, "BaselineServerBasicKMIPV13", "1.3"
+    TAPE_LIBRARY_SERVER_KMIP_V1_3 = 0x5C, "TapeLibraryServerKMIPV13", "1.3"
+    SYMMETRIC_KEY_LIFECYCLE_SERVER_KMIP_V1_3 = 0x5E, "SymmetricKeyLifecycleServerKMIPV13", "1.3"
+    ASYMMETRIC_KEY_LIFECYCLE_SERVER_KMIP_V1_3 = 0x60, "AsymmetricKeyLifecycleServerKMIPV13", "1.3"
+    BASIC_CRYPTOGRAPHIC_SERVER_KMIP_V1_3 = 0x62, "BasicCryptographicServerKMIPV13", "1.3"
+    ADVANCED_CRYPTOGRAPHIC_SERVER_KMIP_V1_3 = 0x64, "AdvancedCryptographicServerKMIPV13", "1.3"
+    RNG_CRYPTOGRAPHIC_SERVER_KMIP_V1_3 = 0x66, "RNGCryptographicServerKMIPV13", "1.3"
+    SYMMETRIC_KEY_FOUNDRY_SERVER_KMIP_V1_3 = 0x6A, "SymmetricKeyFoundryServerKMIPV13", "1.3"
+    OPAQUE_MANAGED_OBJECT_STORE_SERVER_KMIP_V1_3 = (
+        0x6C,
+        "OpaqueManagedObjectStoreServerKMIPV13",
+        "1.3",
+    )
+    STORAGE_ARRAY_WITH_SELF_ENCRYPTING_DRIVE_SERVER_KMIP_V1_3 = (
+        0x72,
+        "StorageArrayWithSelfEncryptingDriveServerKMIPV13",
+        "1.3",
+    )
+    HTTPS_SERVER_KMIP_V1_3 = 0x74, "HTTPSServerKMIPV13", "1.3"
+    JSON_SERVER_KMIP_V1_3 = 0x76, "JSONServerKMIPV13", "1.3"
+    XML_SERVER_KMIP_V1_3 = 0x78, "XMLServerKMIPV13", "1.3"
+    BASELINE_SERVER_BASIC_KMIP_V1_4 = 0x79, "BaselineServerBasicKMIPV14", "1.4"
+    TAPE_LIBRARY_SERVER_KMIP_V1_4 = 0x80, "TapeLibraryServerKMIPV14", "1.4"
+    SYMMETRIC_KEY_LIFECYCLE_SERVER_KMIP_V1_4 = 0x82, "SymmetricKeyLifecycleServerKMIPV14", "1.4"
+    ASYMMETRIC_KEY_LIFECYCLE_SERVER_KMIP_V1_4 = 0x84, "AsymmetricKeyLifecycleServerKMIPV14", "1.4"
+    BASIC_CRYPTOGRAPHIC_SERVER_KMIP_V1_4 = 0x86, "BasicCryptographicServerKMIPV14", "1.4"
+    ADVANCED_CRYPTOGRAPHIC_SERVER_KMIP_V1_4 = 0x88, "AdvancedCryptographicServerKMIPV14", "1.4"
+    RNG_CRYPTOGRAPHIC_SERVER_KMIP_V1_4 = 0x8A, "RNGCryptographicServerKMIPV14", "1.4"
+    SYMMETRIC_KEY_FOUNDRY_SERVER_KMIP_V1_4 = 0x8E, "SymmetricKeyFoundryServerKMIPV14", "1.4"
+    OPAQUE_MANAGED_OBJECT_STORE_SERVER_KMIP_V1_4 = (
+        0x90,
+        "OpaqueManagedObjectStoreServerKMIPV14",
+        "1.4",
+    )
+    STORAGE_ARRAY_WITH_SELF_ENCRYPTING_DRIVE_SERVER_KMIP_V1_4 = (
+        0x96,
+        "StorageArrayWithSelfEncryptingDriveServerKMIPV14",
+        "1.4",
+    )
+    HTTPS_SERVER_KMIP_V1_4 = 0x98, "HTTPSServerKMIPV14", "1.4"
+    JSON_SERVER_KMIP_V1_4 = 0x9A, "JSONServerKMIPV14", "1.4"
+    XML_SERVER_KMIP_V1_4 = 0x9C, "XMLServerKMIPV14", "1.4"
+    TAPE_LIBRARY_SERVER = 0x107, "TapeLibraryServer", "2.0"
+    SYMMETRIC_KEY_LIFECYCLE_SERVER = 0x109, "SymmetricKeyLifecycleServer", "2.0"
+    ASYMMETRIC_KEY_LIFECYCLE_SERVER = 0x10B, "AsymmetricKeyLifecycleServer", "2.0"
+    BASIC_CRYPTOGRAPHIC_SERVER = 0x10D, "BasicCryptographicServer", "2.0"
+    ADVANCED_CRYPTOGRAPHIC_SERVER = 0x10F, "AdvancedCryptographicServer", "2.0"
+    RNG_CRYPTOGRAPHIC_SERVER = 0x111, "RNGCryptographicServer", "2.0"
+    SYMMETRIC_KEY_FOUNDRY_SERVER = 0x115, "SymmetricKeyFoundryServer", "2.0"
+    OPAQUE_MANAGED_OBJECT_STORE_SERVER = 0x117, "OpaqueManagedObjectStoreServer", "2.0"
+    STORAGE_ARRAY_WITH_SELF_ENCRYPTING_DRIVE_SERVER = (
+        0x11D,
+        "StorageArrayWithSelfEncryptingDriveServer",
+        "2.0",
+    )
+    HTTPS_SERVER = 0x11F, "HTTPSServer", "2.0"
+    JSON_SERVER = 0x121, "JSONServer", "2.0"
+    XML_SERVER = 0x123, "XMLServer", "2.0"
+    AES_XTS_SERVER = 0x125, "AESXTSServer", "2.0"
+    QUANTUM_SAFE_SERVER = 0x127, "QuantumSafeServer", "2.0"
+    BASELINE_SERVER = 0x12B, "BaselineServer", "2.0"
+
+
 class ProtectionLevel(Enumeration):
     """Source: KMIP 2.1 §11.42."""
 

@@ -165,6 +165,12 @@ class PrivateKey(Structure):
     key_block: KeyBlock
 
 
+class Template(Structure):
+    """Attributes under a name, for KMIP 1.x only. Source: KMIP 1.4 §2.2.6."""
+
+    attributes: Attributes = Attributes()
+
+
 class PGPKey(Structure):
     """Source: KMIP 2.1 §2.4."""
 
@@ -217,6 +223,7 @@ OBJECTS: dict[enums.ObjectType, type[Structure]] = {
     enums.ObjectType.PUBLIC_KEY: PublicKey,
     enums.ObjectType.PRIVATE_KEY: PrivateKey,
     enums.ObjectType.SPLIT_KEY: SplitKey,
+    enums.ObjectType.TEMPLATE: Template,
     enums.ObjectType.SECRET_DATA: SecretData,
     enums.ObjectType.OPAQUE_OBJECT: OpaqueObject,
     enums.ObjectType.PGP_KEY: PGPKey,
@@ -230,6 +237,7 @@ ManagedObject: TypeAlias = (
     | PublicKey
     | PrivateKey
     | SplitKey
+    | Template
     | SecretData
     | OpaqueObject
     | PGPKey

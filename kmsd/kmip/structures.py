@@ -230,3 +230,38 @@ class ServerInformation(Structure):
     build_level: str | None = None
     build_date: str | None = None
     cluster_info: str | None = None
+
+
+class RNGParameters(RandomNumberGenerator):
+    """A generator that the server has. Source: KMIP 2.1 §7.36."""
+
+
+class ProfileVersion(Structure):
+    """Source: KMIP 2.1 §7.32."""
+
+    profile_version_major: int
+    profile_version_minor: int
+
+
+class ProfileInformation(Structure):
+    """Source: KMIP 2.1 §7.31."""
+
+    profile_name: enums.ProfileName
+    profile_version: ProfileVersion | None = None
+    server_uri: str | None = None
+    server_port: int | None = None
+
+
+class CapabilityInformation(Structure):
+    """Source: KMIP 2.1 §7.5."""
+
+    streaming_capability: bool | None = None
+    asynchronous_capability: bool | None = None
+    attestation_capability: bool | None = None
+    batch_undo_capability: bool | None = None
+    batch_continue_capability: bool | None = None
+    unwrap_mode: enums.UnwrapMode | None = None
+    destroy_action: enums.DestroyAction | None = None
+    shredding_algorithm: enums.ShreddingAlgorithm | None = None
+    rng_mode: enums.RNGMode | None = None
+    quantum_safe_capability: bool | None = None

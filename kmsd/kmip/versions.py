@@ -18,13 +18,13 @@ Source: KMIP 1.4 §2.1.8, §3, §4; KMIP 2.1 for the rest.
 import re
 from collections.abc import Iterable
 
-from kmsd.kmip import enums
+from kmsd.kmip import enums, spreading
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.enums import ResultReason
 from kmsd.kmip.structures import AttributeReference
-from kmsd.ttlv import Item, ItemType, TtlvError, structure
+from kmsd.ttlv import FieldError, Item, ItemType, TtlvError, structure
 from kmsd.ttlv.schema import compiled, dump
-from kmsd.ttlv.tags import TAGS, spelled
+from kmsd.ttlv.tags import TAGS, spelled, tag_name
 
 Version = tuple[int, int]
 
@@ -38,6 +38,9 @@ _TEMPLATES = {
 }
 _TEMPLATES_BACK = {new: old for old, new in _TEMPLATES.items()}
 _CHANGES = frozenset({"AddAttribute", "ModifyAttribute", "DeleteAttribute"})
+TEMPLATE_NAME = "TemplateName"
+"""How the name of a template stands among attributes until it is looked up: no tag of KMIP's."""
+
 _SPACED = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 # Tag → 1.x name, where putting a blank before each capital does not give it.
@@ -47,7 +50,10 @@ _NAMES = {
     "X509CertificateSubject": "X.509 Certificate Subject",
     "PKCS12FriendlyName": "PKCS#12 Friendly Name",
 }
-_FOLDED_NAMES = {enums.fold(field.tag): field.tag for field in compiled(Attributes).fields}
+_FOLDED_NAMES = {
+    enums.fold(tag): tag
+    for tag in (*(field.tag for field in compiled(Attributes).fields), *spreading.PARTS)
+}
 _CUSTOM = re.compile(r"([xy])-(.*)", re.DOTALL)
 
 # What came with 2.1, and what earlier versions say for it.
@@ -102,6 +108,7 @@ def read(payload: Item, operation: str, version: Version) -> Item:
     if operation in {"Locate", "Import"}:
         children = _gathered(children)
     elif operation in {"GetAttributes", "DeleteAttribute"}:
+        _check_names(children)
         children = [_read_name(child) for child in children]
     if operation in _CHANGES:
         children = [each for child in children for each in _read_change(child)]
@@ -116,8 +123,11 @@ def _read_item(item: Item) -> Item:
     tag = _TEMPLATES.get(item.tag)
     if tag is not None:
         named = [child for child in children if child.tag == "Attribute"]
-        return structure(tag, *_typed(named))
-    if item.tag == "KeyValue":
+        templates = [
+            Item(TEMPLATE_NAME, child.type, child.value) for child in children if child.tag == "Name"
+        ]
+        return structure(tag, *templates, *_typed(named))
+    if item.tag in {"KeyValue", "Template"}:
         children = _gathered(children)
     return Item(item.tag, item.type, children)
 
@@ -168,18 +178,26 @@ def tag_of_name(name: str) -> str | None:
 def _custom(name: str) -> tuple[str, str]:
     match = _CUSTOM.match(name)
     if match is None:
-        raise TtlvError(f"there is no attribute called {name!r}")
+        raise FieldError(f"there is no attribute called {name!r}")
     return match[1], match[2]
 
 
+def _check_names(children: list[Item]) -> None:
+    """Refuse the same name twice (KMIP 1.4 §4.12)."""
+    names = [child.value for child in children if child.tag == "AttributeName"]
+    if len(set(map(str, names))) < len(names):
+        raise TtlvError("an AttributeName occurs twice")
+
+
 def _read_name(item: Item) -> Item:
-    """Turn an Attribute Name into an Attribute Reference."""
+    """Turn an Attribute Name into an Attribute Reference; of an unknown name no object has any."""
     if item.tag != "AttributeName" or not isinstance(item.value, str):
         return item
     tag = tag_of_name(item.value)
     if tag is not None:
         return Item("AttributeReference", ItemType.ENUMERATION, tag)
-    vendor, name = _custom(item.value)
+    match = _CUSTOM.match(item.value)
+    vendor, name = (match[1], match[2]) if match else ("", item.value)
     return dump(AttributeReference(vendor_identification=vendor, attribute_name=name))
 
 
@@ -194,14 +212,14 @@ def _read_change(item: Item) -> list[Item]:
 # Writing responses
 
 
-def write(payload: Item, operation: str, version: Version) -> Item:
+def write(payload: Item, version: Version) -> Item:
     """Return a response payload in the shape of `version`, without what that does not know."""
     if version < TWO:
-        payload = _write_item(payload, operation)
+        payload = _write_item(payload, version)
     return _visible(payload, version)
 
 
-def _write_item(item: Item, operation: str) -> Item:
+def _write_item(item: Item, version: Version) -> Item:
     if item.type is not ItemType.STRUCTURE:
         return item
     children: list[Item] = []
@@ -211,9 +229,9 @@ def _write_item(item: Item, operation: str) -> Item:
         elif child.tag in _TEMPLATES_BACK:
             children.append(structure(_TEMPLATES_BACK[child.tag], *_named(child)))
         elif child.tag == "AttributeReference":
-            children += _write_name(child)
+            children += _write_name(child, version)
         else:
-            children.append(_write_item(child, operation))
+            children.append(_write_item(child, version))
     return Item(item.tag, item.type, children)
 
 
@@ -248,12 +266,14 @@ def attribute_name(tag: str) -> str:
     return _NAMES.get(tag) or _SPACED.sub(" ", tag)
 
 
-def _write_name(reference: Item) -> list[Item]:
+def _write_name(reference: Item, version: Version) -> list[Item]:
+    """Return the reference as a name, or nothing for what the version has no name for."""
     if reference.type is ItemType.STRUCTURE:
         vendor, name = (str(child.value) for child in reference.children)
         text = f"{vendor}-{name}" if vendor in {"x", "y"} else None
     else:
-        text = attribute_name(str(getattr(reference.value, "wire_name", reference.value)))
+        tag = str(getattr(reference.value, "wire_name", reference.value))
+        text = attribute_name(tag) if _is_known(reference, version) else None
     return [Item("AttributeName", ItemType.TEXT_STRING, text)] if text else []
 
 
@@ -267,7 +287,9 @@ def _visible(item: Item, version: Version) -> Item:
 
 def _is_known(item: Item, version: Version) -> bool:
     tag = item.tag
-    if tag == "Attribute":
+    if tag == "AttributeReference" and isinstance(item.value, int):
+        tag = tag_name(int(item.value))
+    elif tag == "Attribute":
         name = item.child("AttributeName")
         tag = (tag_of_name(str(name.value)) if name and version < TWO else None) or tag
     row = TAGS.get(spelled(tag))

@@ -6,6 +6,7 @@ from kmsd.kmip.states import GONE, PROCESSING, PROTECTING
 from kmsd.operations import (
     activate,
     add_attribute,
+    adjust_attribute,
     archive,
     certify,
     check,
@@ -29,10 +30,12 @@ from kmsd.operations import (
     join_split_key,
     keysets,
     locate,
+    log,
     mac,
     mac_verify,
     modify_attribute,
     obtain_lease,
+    ping,
     query,
     recertify,
     recover,
@@ -391,6 +394,15 @@ _ROWS = (
         set_attribute.SetAttributeResponse,
         set_attribute.set_attribute,
         Target(permit=_permit(Operation.SET_ATTRIBUTE)),
+    ),
+    Row(Operation.PING, ping.Ping, ping.PingResponse, ping.ping),
+    Row(Operation.LOG, log.Log, log.LogResponse, log.log),
+    Row(
+        Operation.ADJUST_ATTRIBUTE,
+        adjust_attribute.AdjustAttribute,
+        adjust_attribute.AdjustAttributeResponse,
+        adjust_attribute.adjust_attribute,
+        Target(permit=_permit(Operation.ADJUST_ATTRIBUTE)),
     ),
 )
 """In the order of the Operation enumeration (KMIP 2.1 §11.36)."""

@@ -1,6 +1,8 @@
 """Get Attribute List (KMIP 2.1 §6.1.21)."""
 
 from kmsd.kmip import attributes as attribute_rules
+from kmsd.kmip import spreading
+from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.generations import Generation
 from kmsd.kmip.structures import AttributeReference
 from kmsd.operations.call import Call
@@ -29,7 +31,7 @@ async def get_attribute_list(call: Call, _request: GetAttributeList) -> GetAttri
     if call.generation is not Generation.KMIP:
         attributes = without_book(attributes)
     names = [field for field in attribute_rules.present(attributes) if field != "attribute"]
-    references = [_by_tag(spelled(name)) for name in names]
+    references = [_by_tag(tag) for name in names for tag in _tags(call, attributes, name)]
     references += [
         dump(
             AttributeReference(
@@ -42,6 +44,14 @@ async def get_attribute_list(call: Call, _request: GetAttributeList) -> GetAttri
     return GetAttributeListResponse(
         unique_identifier=call.target.unique_identifier, attribute_reference=tuple(references)
     )
+
+
+def _tags(call: Call, attributes: Attributes, name: str) -> list[str]:
+    """Return the tag of an attribute; by the book the names in a certificate have one each."""
+    whole = attributes.certificate_attributes
+    if name != "certificate_attributes" or whole is None or call.generation is not Generation.KMIP:
+        return [spelled(name)]
+    return [tag for tag, field in spreading.PARTS.items() if getattr(whole, field) is not None]
 
 
 class TagNumber(int):

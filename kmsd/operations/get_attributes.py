@@ -5,12 +5,14 @@ from typing import Any
 import msgspec
 
 from kmsd.kmip import attributes as attribute_rules
+from kmsd.kmip import spreading
 from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.generations import Generation
 from kmsd.kmip.objects import key_block
 from kmsd.kmip.states import effective_state
 from kmsd.operations import changing
 from kmsd.operations.call import Call
+from kmsd.kmip.structures import CertificateAttributes
 from kmsd.store.interfaces import Record
 from kmsd.ttlv import Item
 from kmsd.ttlv.schema import Structure
@@ -72,6 +74,7 @@ def _selected(call: Call, attributes: Attributes, references: tuple[Item, ...]) 
     if call.generation is not Generation.KMIP:  # the product always tells the type
         values["object_type"] = attributes.object_type
     vendor: list[Any] = []
+    names: list[str] = []
     for reference in map(changing.referenced, references):
         if isinstance(reference, tuple):
             vendor += [each for each in attributes.attribute if changing.key_of(each) == reference]
@@ -79,6 +82,15 @@ def _selected(call: Call, attributes: Attributes, references: tuple[Item, ...]) 
             field = _ALIASES.get(reference, reference)
             if field in attribute_rules.present(attributes):
                 values[field] = getattr(attributes, field)
+            elif field in spreading.PARTS and attributes.certificate_attributes is not None:
+                names.append(spreading.PARTS[field])
+    if names and "certificate_attributes" not in values:
+        values["certificate_attributes"] = _parts(attributes, names)
     if vendor and "attribute" not in values:
         values["attribute"] = tuple(vendor)
     return Attributes(**values)
+
+
+def _parts(attributes: Attributes, names: list[str]) -> CertificateAttributes:
+    whole = attributes.certificate_attributes
+    return CertificateAttributes(**{name: getattr(whole, name) for name in names})

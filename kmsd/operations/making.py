@@ -19,7 +19,14 @@ from kmsd.kmip.enums import (
 )
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.generations import Generation
-from kmsd.kmip.objects import TYPES, ManagedObject, TransparentSymmetricKey, key_block, key_material
+from kmsd.kmip.objects import (
+    TYPES,
+    ManagedObject,
+    Template,
+    TransparentSymmetricKey,
+    key_block,
+    key_material,
+)
 from kmsd.kmip.states import effective_state
 from kmsd.kmip.structures import Digest
 from kmsd.operations import keysets, server_attributes
@@ -192,7 +199,7 @@ def new_record(
 
 def _usage(attributes: Attributes, kind: ObjectType) -> CryptographicUsageMask | None:
     """A key that nobody limited may be used for everything."""
-    if kind in {ObjectType.CERTIFICATE, ObjectType.OPAQUE_OBJECT}:
+    if kind in {ObjectType.CERTIFICATE, ObjectType.OPAQUE_OBJECT, ObjectType.TEMPLATE}:
         return attributes.cryptographic_usage_mask
     if attributes.cryptographic_usage_mask is None:
         return CryptographicUsageMask.UNRESTRICTED
@@ -237,6 +244,8 @@ def _secrecy(attributes: Attributes, kind: ObjectType, generation: Generation) -
 
 def digests(managed_object: ManagedObject) -> tuple[Digest, ...]:
     """Return the SHA-256 of what is stored (KMIP 2.1 §4.21)."""
+    if isinstance(managed_object, Template):
+        return ()
     block = key_block(managed_object)
     if block is None:
         value: bytes = getattr(managed_object, "certificate_value", b"") or getattr(

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from kmsd.kmip import versions
+from kmsd.kmip import spreading, versions
 from kmsd.kmip.enums import BatchErrorContinuationOption as Option
 from kmsd.kmip.enums import ResultReason, ResultStatus
 from kmsd.kmip.errors import KmipError
@@ -25,14 +25,14 @@ from kmsd.kmip.messages import (
     ResponseMessage,
 )
 from kmsd.kmip.structures import ProtocolVersion
-from kmsd.operations import BY_OPERATION
+from kmsd.operations import BY_OPERATION, templates
 from kmsd.operations.call import Batch, Call
 from kmsd.operations.discover_versions import VERSIONS
 from kmsd.operations.journal import JournalStore
 from kmsd.operations.loading import loaded
 from kmsd.operations.row import Row
 from kmsd.store.interfaces import StoreUnavailable
-from kmsd.ttlv import Item, TtlvError, binary_format, structure
+from kmsd.ttlv import FieldError, Item, TtlvError, binary_format, structure
 from kmsd.ttlv.schema import Structure, dump
 
 _NEXT = 3
@@ -200,12 +200,24 @@ class _Batch:
                 f"the critical extension of {extension.vendor_identification} is not known here",
             )
         payload = item.request_payload or structure("RequestPayload")
+        call = self._call()
+        payload = await self._read(payload, operation, call)
+        response = dump(await self._carry_out(row, payload, call), "ResponsePayload")
+        if call.generation is Generation.KMIP:
+            response = spreading.spread(response)
+        return versions.write(response, self._version)
+
+    async def _read(self, payload: Item, operation: str, call: Call) -> Item:
+        """Return a payload in the shape of 2.1. Raises: KmipError."""
         try:
             payload = versions.read(payload, operation, self._version)
-        except TtlvError as error:
+        except FieldError as error:
             raise KmipError(ResultReason.INVALID_FIELD, str(error)) from None
-        response = await self._carry_out(row, payload, self._call())
-        return versions.write(dump(response, "ResponsePayload"), operation, self._version)
+        except TtlvError as error:
+            raise KmipError(ResultReason.INVALID_MESSAGE, str(error)) from None
+        if call.generation is Generation.KMIP:
+            payload = spreading.gathered(payload)
+        return await templates.expanded(call, payload)
 
     def _call(self) -> Call:
         call = self._template

@@ -5,7 +5,7 @@ Source: KMIP Profiles 2.1 §5.4 (HTTPS Profile).
 
 from __future__ import annotations
 
-from kmsd.kmip import json_dialects
+from kmsd.kmip import json_dialects, profile_names
 from kmsd.operations.conversation import Codec, converse
 from kmsd.resources.route import Answer, Exchange, Refusal, Route, Who
 from kmsd.ttlv import Item, binary_format, xml_format
@@ -21,14 +21,26 @@ class _Json:
 
     @staticmethod
     def encode(item: Item) -> bytes:
-        return json_dialects.encode(item, json_dialects.Spelling.V5)
+        return json_dialects.encode(profile_names.named(item), json_dialects.Spelling.V5)
+
+
+class _Xml:
+    """XML, as the profile has it."""
+
+    @staticmethod
+    def decode(data: bytes) -> Item:
+        return xml_format.decode(data)
+
+    @staticmethod
+    def encode(item: Item) -> bytes:
+        return xml_format.encode(profile_names.named(item))
 
 
 CODECS: dict[bytes, Codec] = {
     b"application/octet-stream": binary_format,
     b"application/json": _Json(),
-    b"text/xml": xml_format,
-    b"application/xml": xml_format,
+    b"text/xml": _Xml(),
+    b"application/xml": _Xml(),
 }
 _NO_CACHE = ((b"Cache-Control", b"no-cache"),)
 

@@ -388,14 +388,6 @@ _ROWS = (
         export.export,
         Target(permit=_reading(Operation.EXPORT)),
     ),
-    Row(
-        Operation.SET_ATTRIBUTE,
-        set_attribute.SetAttribute,
-        set_attribute.SetAttributeResponse,
-        set_attribute.set_attribute,
-        Target(permit=_permit(Operation.SET_ATTRIBUTE)),
-    ),
-    Row(Operation.PING, ping.Ping, ping.PingResponse, ping.ping),
     Row(Operation.LOG, log.Log, log.LogResponse, log.log),
     Row(
         Operation.ADJUST_ATTRIBUTE,
@@ -404,6 +396,14 @@ _ROWS = (
         adjust_attribute.adjust_attribute,
         Target(permit=_permit(Operation.ADJUST_ATTRIBUTE)),
     ),
+    Row(
+        Operation.SET_ATTRIBUTE,
+        set_attribute.SetAttribute,
+        set_attribute.SetAttributeResponse,
+        set_attribute.set_attribute,
+        Target(permit=_permit(Operation.SET_ATTRIBUTE)),
+    ),
+    Row(Operation.PING, ping.Ping, ping.PingResponse, ping.ping),
 )
 """In the order of the Operation enumeration (KMIP 2.1 §11.36)."""
 

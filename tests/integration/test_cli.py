@@ -1306,7 +1306,12 @@ def test_an_interrupt_leaves_nothing_behind(ckms: CommandLine) -> None:
         file.truncate(8 << 30)
     command = [CKMS, "sym", "encrypt", "huge.bin", "-e", "rfc5649", "-k", key["unique_identifier"]]
     process = subprocess.Popen(
-        command, cwd=ckms.folder, env=_environment(ckms), stderr=subprocess.PIPE
+        command,
+        cwd=ckms.folder,
+        env=_environment(ckms),
+        stderr=subprocess.PIPE,
+        # Tests that run in the background of a shell ignore SIGINT, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 30
     while not list(ckms.folder.glob(".ckms-*")) and time.monotonic() < deadline:

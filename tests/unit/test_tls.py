@@ -50,7 +50,13 @@ ROOT = pki.authority("root")
 MIDDLE = pki.authority("middle", ROOT)
 LOWER = pki.authority("lower", MIDDLE)
 LEAF = pki.issue(LOWER, "kms.test")
-NOW = int(dt.datetime.now(dt.UTC).timestamp())
+
+
+def now() -> int:
+    """Return the time, in seconds: asked when it is needed, as a long run outlives certificates."""
+    return int(dt.datetime.now(dt.UTC).timestamp())
+
+
 OLD_WAY = (
     PrivateFormat.PKCS12.encryption_builder()
     .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
@@ -68,7 +74,7 @@ def test_chain_is_sorted_and_lacks_the_root(tmp_path: Path) -> None:
         loaded = load_pkcs12(file, None)
         assert loaded.leaf == LEAF.certificate
         assert loaded.chain == (LOWER.certificate, MIDDLE.certificate)
-        assert not list(loaded.warnings(NOW))
+        assert not list(loaded.warnings(now()))
 
 
 @pytest.mark.parametrize("kind", sorted(pki.KEYS))
@@ -204,7 +210,7 @@ def test_cross_signed_issuer_is_preferred_to_a_root(tmp_path: Path) -> None:
 def test_what_clients_may_refuse_is_warned_of(identity: pki.Identity, told: str | None) -> None:
     """A missing intermediate, a wrong purpose and a wrong time are named, and only those."""
     loaded = certs.assemble(Path("x"), identity.key, [identity.certificate])
-    warnings = list(loaded.warnings(NOW))
+    warnings = list(loaded.warnings(now()))
     assert len(warnings) == (0 if told is None else 1)
     assert told is None or told in warnings[0]
 
@@ -279,7 +285,7 @@ def _named(*values: str) -> x509.Name:
 def test_a_client_is_named_by_one_plain_common_name(name: x509.Name, expected: str | None) -> None:
     """Exactly one printable common name names somebody; everyone's sign and odd ones do not."""
     client = pki.issue(ROOT, None, usages=(pki.CLIENT,), names=(), name=name)
-    assert client_name(client.certificate).at(NOW) == expected
+    assert client_name(client.certificate).at(now()) == expected
 
 
 @pytest.mark.parametrize(
@@ -297,7 +303,7 @@ def test_a_client_certificate_out_of_time_or_purpose_names_nobody(
 ) -> None:
     """Time and purpose are looked at again, since a connection may outlive a certificate."""
     client = pki.issue(ROOT, "owner", names=(), **options)
-    assert client_name(client.certificate).at(NOW) == expected
+    assert client_name(client.certificate).at(now()) == expected
 
 
 @pytest.fixture
@@ -489,7 +495,7 @@ def test_a_common_name_has_a_limit() -> None:
     for length, expected in [(255, "x" * 255), (256, None)]:
         name = _named("x" * length)
         client = pki.issue(None, None, usages=(), names=(), name=name)
-        assert client_name(client.certificate).at(NOW) == expected
+        assert client_name(client.certificate).at(now()) == expected
 
 
 class Transport:
@@ -509,7 +515,7 @@ def test_a_connection_is_read_once_and_its_time_each_time() -> None:
     owner = pki.issue(ROOT, "owner", usages=(pki.CLIENT,))
     transport: Any = Transport(owner.certificate)
     day = 24 * 3600
-    asked = [client_common_name(transport, NOW + each * day) for each in (0, 1, 3, -1, 0)]
+    asked = [client_common_name(transport, now() + each * day) for each in (0, 1, 3, -1, 0)]
     assert asked == ["owner", "owner", None, None, "owner"]
     assert transport.looked == 1
 
@@ -517,12 +523,12 @@ def test_a_connection_is_read_once_and_its_time_each_time() -> None:
 def test_a_connection_without_certificate_names_nobody() -> None:
     """No certificate yet, none at all, and no TLS at all: nobody, and asked anew each time."""
     transport: Any = Transport(None)
-    assert client_common_name(transport, NOW) is None
+    assert client_common_name(transport, now()) is None
     transport.certificate = X509.from_cryptography(
         pki.issue(ROOT, "owner", usages=(pki.CLIENT,)).certificate
     )
-    assert client_common_name(transport, NOW) == "owner"
-    assert client_common_name(StringTransport(), NOW) is None
+    assert client_common_name(transport, now()) == "owner"
+    assert client_common_name(StringTransport(), now()) is None
 
 
 def test_a_certificate_that_cannot_be_parsed_names_nobody() -> None:
@@ -532,7 +538,7 @@ def test_a_certificate_that_cannot_be_parsed_names_nobody() -> None:
     # The key identifier's number turned into that of the constraints: the extension is there twice.
     twice = der.replace(bytes.fromhex("0603551d0e"), bytes.fromhex("0603551d13"))
     assert twice != der
-    assert client_name(x509.load_der_x509_certificate(twice)).at(NOW) is None
+    assert client_name(x509.load_der_x509_certificate(twice)).at(now()) is None
 
 
 def test_a_version_1_root_may_be_an_authority(tmp_path: Path) -> None:

@@ -54,6 +54,23 @@ def sealed_by(kms: Kms, ring: kek.Ring, *, capacity: int = 1_000, seconds: float
     return replace(kms, engine=Engine(services), store=store)
 
 
+def content(folder: Path) -> bytes:
+    """Return all that is in the files of a folder."""
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def swap(folder: Path, uid: str, other: str) -> None:
+    """Put one object's bytes in another's place, as who can write the file might."""
+    (path,) = folder.rglob("*.db")
+    database = sqlite3.connect(path)
+    with database:
+        database.execute(
+            "UPDATE objects SET object = (SELECT object FROM objects WHERE uid=?) WHERE uid=?",
+            (other, uid),
+        )
+    database.close()
+
+
 def file_ring(*keys: bytes) -> kek.FileRing:
     return kek.FileRing(keys, salts)
 
@@ -79,7 +96,7 @@ async def test_nothing_in_the_database_file_is_in_clear(sealed: Kms, tmp_path: P
     number = raw.managed_object.key_block.key_value.key_material.d
     assert await material(sealed, "k") == SECRET
     assert await material(sealed, "s") == b"correct horse battery staple"
-    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    written = content(tmp_path)
     assert b"kmsd sealed" in written
     for clear in (SECRET, b"correct horse battery staple", number.to_bytes(32, "big")):
         assert clear not in written
@@ -102,13 +119,7 @@ async def test_a_sealed_object_cannot_take_anothers_place(sealed: Kms, tmp_path:
     """Who can write the database cannot swap two keys without being noticed."""
     await known(sealed, SECRET, uid="mine")
     await known(sealed, bytes(32), uid="weak")
-    (path,) = tmp_path.rglob("*.db")
-    with sqlite3.connect(path) as database:
-        database.execute(
-            "UPDATE objects SET object = (SELECT object FROM objects WHERE uid='weak')"
-            " WHERE uid='mine'"
-        )
-    database.close()
+    swap(tmp_path, "mine", "weak")
     again = sealed_by(sealed, file_ring(ONE))
     store_of(again).store.forget()  # type: ignore[attr-defined] # the cache below
     with pytest.raises(StoreDamaged):
@@ -244,10 +255,7 @@ async def test_the_job_counts_what_it_cannot_open(kms: Kms) -> None:
 async def test_a_key_of_the_database_can_be_the_kek(kms: Kms) -> None:
     """It lies in clear itself, seals the others, and cannot be missing."""
     server = sealed_by(kms, kek.StoredRing("kek", salts))
-    assert (
-        "key-encryption key kek"
-        in (await server.refused(Register(**_registration("early")))).message
-    )
+    assert "key-encryption key kek" in (await server.refused(_registration("early"))).message
     await server.key("kek")
     await known(server, SECRET)
     inner = store_of(server).store
@@ -259,13 +267,13 @@ async def test_a_key_of_the_database_can_be_the_kek(kms: Kms) -> None:
     assert await material(server, "k") == SECRET
 
 
-def _registration(uid: str) -> dict[str, object]:
+def _registration(uid: str) -> Register:
     value = OpaqueObject(opaque_data_type=OpaqueDataType.UNKNOWN, opaque_data_value=b"secret")
-    return {
-        "object_type": ObjectType.OPAQUE_OBJECT,
-        "attributes": Attributes(unique_identifier=uid),
-        "managed_object": value,
-    }
+    return Register(
+        object_type=ObjectType.OPAQUE_OBJECT,
+        attributes=Attributes(unique_identifier=uid),
+        managed_object=value,
+    )
 
 
 @ensure  # type: ignore[untyped-decorator]

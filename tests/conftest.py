@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -48,17 +49,24 @@ class Kmsd:
         """The server tells its port in the log, having been asked for any free one."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline and self.process.poll() is None:
-            found = re.search(r"listening on (http://127\.0\.0\.1:\d+)", self.output())
+            found = re.search(r"listening on (https?://127\.0\.0\.1:\d+)", self.output())
             if found:
                 self.url = found[1]
-                try:
-                    self.get("/version")
-                except (urllib.error.URLError, ConnectionError):
-                    pass
-                else:
+                if self._answers():
                     return
             time.sleep(0.02)
         raise AssertionError(f"kmsd does not answer:\n{self.output()}")
+
+    def _answers(self) -> bool:
+        """Over TLS a refusal of the test, who has shown no certificate, is an answer too."""
+        try:
+            if self.url.startswith("http:"):
+                self.get("/health")
+            else:
+                socket.create_connection(("127.0.0.1", self.port), 5).close()
+        except (urllib.error.URLError, ConnectionError):
+            return False
+        return True
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and return the exit status."""

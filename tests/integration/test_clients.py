@@ -17,9 +17,20 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
 
+from tests.backends import (
+    KINDS,
+    DatabaseOptions,
+    database_options,
+    mariadb,
+    new_secret,
+    postgresql,
+    relay,
+)
 from tests.clients import reports
 from tests.clients.environment import ClientMissingError
 from tests.clients.server import kmsd
+
+__all__ = ["database_options", "mariadb", "postgresql"]
 
 GUEST = "guest@example.com"
 EVERYTHING = [(driver, name) for driver in reports.ALL for name in driver.behaviours]
@@ -27,13 +38,26 @@ EVERYTHING = [(driver, name) for driver in reports.ALL for name in driver.behavi
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+@pytest.fixture(scope="module", params=KINDS)
+def servers(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    database_options: DatabaseOptions,  # noqa: F811
+) -> Iterator[tuple[str, str]]:
     """Two servers over the same objects: to the second one, every caller is the guest."""
     folder: Path = tmp_path_factory.mktemp("kmsd")
-    guest = ("--default-username", GUEST, "--object-cache-size", "0")
-    with kmsd(folder) as url, kmsd(folder, *guest) as guest_url:
-        yield url, guest_url
+    options = database_options(request.param)
+    guest = (*options, "--default-username", GUEST, "--object-cache-size", "0")
+    with kmsd(folder, *options) as url, kmsd(folder, *guest) as guest_url:
+        if request.param != "sqlite-enc":
+            yield url, guest_url
+            return
+        secret = new_secret(url)  # the clients' own way to send it is tested in test_databases
+        with (
+            relay(url, DatabaseSecret=secret) as relayed,
+            relay(guest_url, DatabaseSecret=secret) as relayed_guest,
+        ):
+            yield relayed, relayed_guest
 
 
 @pytest.fixture(scope="module")

@@ -89,6 +89,21 @@ def _certificates(settings: Settings) -> Iterator[str]:
         )
 
 
+def _socket_server(settings: Settings) -> Iterator[str]:
+    if not settings.socket_server_start:
+        return
+    if not settings.authority_cert_file:
+        yield (
+            "--socket-server-start: its clients are known by their certificates; name who signs"
+            " them with --authority-cert-file"
+        )
+    if settings.database_type is DatabaseType.SQLITE_ENC:
+        yield (
+            "--socket-server-start: binary KMIP has no place for the secret of an encrypted"
+            " database; use another --database-type"
+        )
+
+
 def _certbot(settings: Settings) -> Iterator[str]:
     if settings.use_certbot and not settings.certbot_hostname:
         yield "--use-certbot: needs --certbot-hostname, the name to certify"
@@ -156,6 +171,7 @@ RULES = (
     _mysql_certificate,
     _new_databases,
     _certificates,
+    _socket_server,
     _certbot,
     _issuers,
     _providers,

@@ -19,6 +19,7 @@ from kmsd.databases import Databases, open_databases
 from kmsd.identity import Identity
 from kmsd.operations import call
 from kmsd.operations.engine import Engine
+from kmsd.operations.keys import KeyCache
 from kmsd.operations.slow import Bounded
 from kmsd.resources import root_resource
 from kmsd.resources.channel import Limits
@@ -26,6 +27,7 @@ from kmsd.resources.databases import NewDatabases
 from kmsd.resources.health import version_text
 from kmsd.resources.route import Services
 from kmsd.resources.site import KmsdSite, make_site
+from kmsd.sealing import sealing
 from kmsd.secure import secure
 from kmsd.settings import Settings
 from kmsd.systemd import ReadinessService
@@ -57,12 +59,13 @@ class Server(MultiService):
         self._notices = notices
         self._slow = ThreadPool(0, _CRYPTO_THREADS, "kmsd-crypto")
         self._secure = secure(settings, reactor)
-        self._databases = open_databases(settings, reactor)
+        self._sealing = sealing(settings, open_databases(settings, reactor), reactor)
+        self._databases = self._sealing.databases
         self._authentication = authentication(settings, reactor, self._databases)
         self._identity = self._authentication.identity
         self._site = site(
             settings,
-            engine(settings, Bounded(self._offload)),
+            engine(settings, Bounded(self._offload), self._sealing.keys),
             self._databases,
             self._identity,
             reactor.seconds,
@@ -88,6 +91,7 @@ class Server(MultiService):
         self._reactor.callWhenRunning(self._slow.start)
         self._reactor.callWhenRunning(self._tell)
         self._reactor.callWhenRunning(self._warm_up)
+        self._reactor.callWhenRunning(self._sealing.job.begin)
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[None]:  # noqa: N802
@@ -99,6 +103,7 @@ class Server(MultiService):
             await maybeDeferred(port.stopListening)
         await self._site.drain(self._settings.shutdown_timeout_seconds)
         await maybeDeferred(super().stopService)
+        self._sealing.job.stop()
         self._slow.stop()
         for close in self._authentication.close:
             await close()
@@ -148,8 +153,8 @@ def endpoints(settings: Settings) -> tuple[str, ...]:
     return settings.endpoint or (listeners.tcp(settings.hostname, settings.port),)
 
 
-def engine(settings: Settings, offload: call.Offload) -> Engine:
-    """Return the engine."""
+def engine(settings: Settings, offload: call.Offload, keys: KeyCache) -> Engine:
+    """Return the engine, which keeps prepared keys in `keys`."""
     return Engine(
         call.Services(
             clock=time.time,
@@ -157,6 +162,7 @@ def engine(settings: Settings, offload: call.Offload) -> Engine:
             version=__version__,
             privileged_users=frozenset(settings.privileged_users),
             limits=call.Limits(located_items=settings.max_locate_results),
+            keys=keys,
         )
     )
 

@@ -197,6 +197,37 @@ class Settings:
         hidden=True,
     )
 
+    socket_server_start: bool = option(
+        False,
+        "Listen for binary KMIP over TLS too, with the certificate and authorities of HTTPS:"
+        " clients must show a certificate.",
+        group="socket_server",
+    )
+    socket_server_port: int = option(
+        5696,
+        "TCP port of binary KMIP; 0 takes any free one.",
+        group="socket_server",
+        low=0,
+        high=65535,
+    )
+    socket_server_hostname: str = option(
+        "0.0.0.0",
+        "Address to listen on for binary KMIP.",
+        group="socket_server",
+    )
+    max_socket_connections: int = option(
+        10_000,
+        "Largest number of open KMIP connections; further ones are closed at once.",
+        group="socket_server",
+        low=1,
+    )
+    socket_idle_timeout_seconds: float = option(
+        3_600.0,
+        "Time after which a KMIP connection on which nothing happens is closed.",
+        group="socket_server",
+        low=0.1,
+    )
+
     database_type: DatabaseType = option(
         DatabaseType.SQLITE,
         "Where objects are kept: an SQLite file, one encrypted SQLite file for each caller of"
@@ -284,6 +315,32 @@ class Settings:
     object_cache_size: int = option(
         10_000,
         "Largest number of objects in the cache.",
+        group="db",
+        low=0,
+    )
+    kek_file: Path | None = option(
+        None,
+        "File with the key-encryption key under which every object in the database is sealed: 32"
+        " bytes, or keys in hex or base64 on a line each; the first one seals, the others open"
+        " what was sealed before. A relative path is below the root data path.",
+        group="db",
+    )
+    key_encryption_key: str = option(
+        "",
+        "Identifier of an AES-256 key in the database under which all other objects there are"
+        " sealed.",
+        group="db",
+    )
+    unwrapped_cache_max_age: float = option(
+        15.0,
+        "Longest time, in minutes, for which an object that was opened with the key-encryption key"
+        " is remembered.",
+        group="db",
+        low=0,
+    )
+    unwrapped_cache_max_size: int = option(
+        1000,
+        "Largest number of such objects; 0 remembers none.",
         group="db",
         low=0,
     )

@@ -669,7 +669,7 @@ class ProcessingStage(Enumeration):
 
 
 class ProfileName(Enumeration):
-    """What a server may say that it conforms to; the profiles of servers alone. Source: KMIP 2.1 §11.41."""
+    """What a server may say it conforms to: servers' profiles alone. Source: KMIP 2.1 §11.41."""
 
     BASELINE_SERVER_BASIC_KMIP_V1_3 = 0x55, "BaselineServerBasicKMIPV13", "1.3"
     TAPE_LIBRARY_SERVER_KMIP_V1_3 = 0x5C, "TapeLibraryServerKMIPV13", "1.3"

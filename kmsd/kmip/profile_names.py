@@ -1,4 +1,4 @@
-"""How the XML and JSON profiles spell tags and enumerations: by a rule on the specification's names.
+"""How the XML and JSON profiles spell tags and enumerations: by a rule on KMIP's names.
 
 Blanks and most signs go (`Item Not Found` is `ItemNotFound`), a sign before a digit becomes an
 underscore (`SHA-256` is `SHA_256`), digits in front move back (`3DES` is `DES3`). The product's
@@ -74,8 +74,12 @@ _SPELLED: dict[type[Enumeration], dict[int, str]] = {
         enums.HashingAlgorithm.SHA3_512: "SHA3_512",
     },
     enums.KeyCompressionType: {
-        enums.KeyCompressionType.EC_PUBLIC_KEY_TYPE_X962_COMPRESSED_PRIME: "ECPublicKeyTypeX9_62CompressedPrime",
-        enums.KeyCompressionType.EC_PUBLIC_KEY_TYPE_X962_COMPRESSED_CHAR2: "ECPublicKeyTypeX9_62CompressedChar2",
+        enums.KeyCompressionType.EC_PUBLIC_KEY_TYPE_X962_COMPRESSED_PRIME: (
+            "ECPublicKeyTypeX9_62CompressedPrime"
+        ),
+        enums.KeyCompressionType.EC_PUBLIC_KEY_TYPE_X962_COMPRESSED_CHAR2: (
+            "ECPublicKeyTypeX9_62CompressedChar2"
+        ),
         enums.KeyCompressionType.EC_PUBLIC_KEY_TYPE_X962_HYBRID: "ECPublicKeyTypeX9_62Hybrid",
     },
     enums.KeyFormatType: {

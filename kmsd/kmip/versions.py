@@ -124,7 +124,9 @@ def _read_item(item: Item) -> Item:
     if tag is not None:
         named = [child for child in children if child.tag == "Attribute"]
         templates = [
-            Item(TEMPLATE_NAME, child.type, child.value) for child in children if child.tag == "Name"
+            Item(TEMPLATE_NAME, child.type, child.value)
+            for child in children
+            if child.tag == "Name"
         ]
         return structure(tag, *templates, *_typed(named))
     if item.tag in {"KeyValue", "Template"}:

@@ -1,4 +1,4 @@
-"""What the server says of itself beyond its operations and objects (KMIP 2.1 §7.5, §7.31, §7.36)."""
+"""What the server says of itself beyond its operations and objects (KMIP 2.1 §7.5, §7.31)."""
 
 import msgspec
 

@@ -4,6 +4,7 @@ A message always gets an answer: one that cannot be read, or not be carried out 
 ResponseMessage with one failed item that says why.
 """
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from kmsd.kmip.enums import ResultReason
@@ -26,14 +27,28 @@ class Codec(Protocol):
         """Return the bytes of `item`."""
 
 
+Identify = Callable[[Item], Awaitable[tuple[Caller, IStore]]]
+"""Tells who sends a message, and to which store. Raises: KmipError, StoreUnavailable."""
+
+
 async def converse(
     engine: Engine, codec: Codec, body: bytes, caller: Caller, store: IStore
 ) -> bytes:
     """Return the encoded answer to an encoded RequestMessage."""
+
+    async def known(_message: Item) -> tuple[Caller, IStore]:
+        return caller, store
+
+    return await conversed(engine, codec, body, known)
+
+
+async def conversed(engine: Engine, codec: Codec, body: bytes, identify: Identify) -> bytes:
+    """Return the encoded answer to a RequestMessage that may itself say who sends it."""
     message = structure("RequestMessage")
     try:
-        message = codec.decode(body)
-        answer = await engine.handle(_message(message), caller, store, Generation.KMIP)
+        message = _message(codec.decode(body))
+        caller, store = await identify(message)
+        answer = await engine.handle(message, caller, store, Generation.KMIP)
     except TtlvError as error:
         answer = refusal(message, KmipError(ResultReason.INVALID_MESSAGE, str(error)), _now(engine))
     except KmipError as error:

@@ -10,9 +10,9 @@ from kmsd.kmip.attributes import Attributes
 from kmsd.kmip.generations import Generation
 from kmsd.kmip.objects import key_block
 from kmsd.kmip.states import effective_state
+from kmsd.kmip.structures import CertificateAttributes
 from kmsd.operations import changing
 from kmsd.operations.call import Call
-from kmsd.kmip.structures import CertificateAttributes
 from kmsd.store.interfaces import Record
 from kmsd.ttlv import Item
 from kmsd.ttlv.schema import Structure

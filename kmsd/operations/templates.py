@@ -1,4 +1,4 @@
-"""Templates: attributes under a name, which KMIP 1.x requests refer to (1.4 §2.2.6, gone in 2.0)."""
+"""Templates: attributes under a name, which KMIP 1.x requests refer to (1.4 §2.2.6)."""
 
 import msgspec
 

@@ -168,6 +168,11 @@ class Framer:
         self._buffer = bytearray()
         self._maximum_bytes = maximum_bytes
 
+    @property
+    def is_within(self) -> bool:
+        """Whether a message has begun that is not whole."""
+        return bool(self._buffer)
+
     def receive(self, data: bytes) -> Iterator[bytes]:
         """Take in `data` and yield each message that is now whole.
 

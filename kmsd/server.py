@@ -21,6 +21,8 @@ from kmsd.operations import call
 from kmsd.operations.engine import Engine
 from kmsd.operations.keys import KeyCache
 from kmsd.operations.slow import Bounded
+from kmsd.protocol import KmipFactory
+from kmsd.protocol.door import Door
 from kmsd.resources import root_resource
 from kmsd.resources.channel import Limits
 from kmsd.resources.databases import NewDatabases
@@ -63,14 +65,13 @@ class Server(MultiService):
         self._databases = self._sealing.databases
         self._authentication = authentication(settings, reactor, self._databases)
         self._identity = self._authentication.identity
-        self._site = site(
-            settings,
-            engine(settings, Bounded(self._offload), self._sealing.keys),
-            self._databases,
-            self._identity,
-            reactor.seconds,
-        )
+        made = engine(settings, Bounded(self._offload), self._sealing.keys)
+        self._site = site(settings, made, self._databases, self._identity, reactor.seconds)
+        self._kmip = kmip_factory(settings, made, self._databases, self._identity)
         self._ports = listeners.listen(reactor, endpoints(settings), self._site, self._secure)
+        self._kmip_ports = listeners.listen(
+            reactor, kmip_endpoints(settings), self._kmip, self._secure
+        )
         if self._secure is not None:
             self._secure.service.setServiceParent(self)
         ReadinessService().setServiceParent(self)  # type: ignore[no-untyped-call]
@@ -99,9 +100,12 @@ class Server(MultiService):
         return ensureDeferred(self._stop())
 
     async def _stop(self) -> None:
-        for port in self._ports:
+        for port in (*self._ports, *self._kmip_ports):
             await maybeDeferred(port.stopListening)
-        await self._site.drain(self._settings.shutdown_timeout_seconds)
+        patience = self._settings.shutdown_timeout_seconds
+        draining = ensureDeferred(self._kmip.drain(self._reactor, patience))
+        await self._site.drain(patience)
+        await draining
         await maybeDeferred(super().stopService)
         self._sealing.job.stop()
         self._slow.stop()
@@ -131,6 +135,8 @@ class Server(MultiService):
             log.info("listening on {url}", url=url)
             if listeners.beyond_loopback(port):
                 self._warn_of_exposure(url, has_tls=has_tls)
+        for port in self._kmip_ports:
+            log.info("listening on {url}", url=listeners.url(port, "kmip"))
 
     def _warn_of_exposure(self, url: str, *, has_tls: bool) -> None:
         lacking = {
@@ -151,6 +157,25 @@ class Server(MultiService):
 def endpoints(settings: Settings) -> tuple[str, ...]:
     """Return the endpoint strings to listen on."""
     return settings.endpoint or (listeners.tcp(settings.hostname, settings.port),)
+
+
+def kmip_endpoints(settings: Settings) -> tuple[str, ...]:
+    """Return the endpoint strings to listen on for binary KMIP."""
+    if not settings.socket_server_start:
+        return ()
+    return (listeners.tcp(settings.socket_server_hostname, settings.socket_server_port),)
+
+
+def kmip_factory(
+    settings: Settings, engine: Engine, databases: Databases, identity: Identity
+) -> KmipFactory:
+    """Return the factory of binary KMIP connections."""
+    return KmipFactory(
+        Door(engine, databases.select, identity).answer,
+        maximum_bytes=settings.max_body_bytes,
+        idle_seconds=settings.socket_idle_timeout_seconds,
+        maximum_connections=settings.max_socket_connections,
+    )
 
 
 def engine(settings: Settings, offload: call.Offload, keys: KeyCache) -> Engine:

@@ -65,7 +65,7 @@ def outcomes(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     certificates: Path,
-    database_options: DatabaseOptions,  # noqa: F811
+    database_options: DatabaseOptions,
 ) -> Outcomes:
     """What came of each vector, as the runner's report says it; one run for all of a database."""
     kind: str = request.param

@@ -42,7 +42,7 @@ pytestmark = pytest.mark.slow
 def servers(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
-    database_options: DatabaseOptions,  # noqa: F811
+    database_options: DatabaseOptions,
 ) -> Iterator[tuple[str, str]]:
     """Two servers over the same objects: to the second one, every caller is the guest."""
     folder: Path = tmp_path_factory.mktemp("kmsd")

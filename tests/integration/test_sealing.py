@@ -101,7 +101,7 @@ def test_a_database_is_sealed_resealed_and_refused_without_its_kek(
     assert not in_clear(last)
     last.stop()
 
-    with pytest.raises(AssertionError, match="sealed under the key-encryption key.*--kek-file"):
+    with pytest.raises(AssertionError, match=r"sealed under the key-encryption key.*--kek-file"):
         start_kmsd()
 
 

@@ -16,15 +16,17 @@ from kmsd.kmip.enums import (
     UsageLimitsUnit,
 )
 from kmsd.kmip.generations import Generation
-from kmsd.kmip.structures import Name, UsageLimits
+from kmsd.kmip.structures import Link, Name, UsageLimits
 from kmsd.operations.destroy import Destroy
 from kmsd.operations.encrypt import Encrypt
 from kmsd.operations.get_attributes import GetAttributes
 from kmsd.operations.locate import Locate
 from kmsd.operations.rekey import ReKey
 from kmsd.operations.rekey_key_pair import ReKeyKeyPair
+from kmsd.operations.set_attribute import SetAttribute
 from kmsd.operations.sign import Sign
 from kmsd.operations.signature_verify import SignatureVerify
+from kmsd.ttlv.schema import dump
 from tests.server import NOW, Kms
 from tests.using_keys import known, material, pair, revoke
 
@@ -69,8 +71,6 @@ async def test_a_new_key_takes_over_and_the_old_one_only_processes(kms: Kms) -> 
 
 
 def _named(name: str) -> Any:
-    from kmsd.ttlv.schema import dump
-
     return dump(Attributes(name=(Name(name_value=name),)))
 
 
@@ -241,9 +241,6 @@ async def test_a_public_key_of_others_is_not_dragged_along(kms: Kms) -> None:
 
 
 async def _relinked(kms: Kms, private: str, public: str) -> None:
-    from kmsd.kmip.structures import Link
-    from kmsd.operations.set_attribute import SetAttribute
-
     link = Link(link_type=LinkType.PUBLIC_KEY_LINK, linked_object_identifier=public)
     await kms(SetAttribute(unique_identifier=private, new_attribute=Attributes(link=(link,))))
 

@@ -151,22 +151,7 @@ def _api_token(settings: Settings) -> Iterator[str]:
         )
 
 
-def _unserved(settings: Settings) -> Iterator[str]:
-    """Refuse what would let everybody in if it were passed over: it is not served yet."""
-    asked = {
-        "--jwt-issuer-uri": settings.jwt_issuer_uri,
-        "--jwt-auth-provider": settings.jwt_auth_provider,
-        "--auth0-authority-domain": settings.auth0_authority_domain,
-        "--api-tokens": settings.api_tokens,
-        "--api-token-id": settings.api_token_id,
-    }
-    for flag, value in asked.items():
-        if value:
-            yield f"{flag}: is not served yet; use client certificates (--authority-cert-file)"
-
-
 RULES = (
-    _unserved,
     _database,
     _mysql_certificate,
     _new_databases,

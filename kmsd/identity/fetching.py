@@ -9,7 +9,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from treq.client import HTTPClient
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.ssl import Certificate, trustRootFromCertificates
@@ -154,4 +155,6 @@ def _why(error: Exception) -> str:
     """Return the cause that twisted.web wraps, in one line."""
     reasons = getattr(error, "reasons", None)
     inner = reasons[0].value if reasons else error
+    if isinstance(inner, CancelledError | TimeoutError | ConnectTimeoutError):
+        return "it takes too long"
     return f"{type(inner).__name__}: {inner}".replace("\n", " ")[:200]

@@ -55,11 +55,11 @@ class Jwks:
 
     async def key(self, key_id: str) -> Key | None:
         """Return the key of this name, or None when the issuer has none or cannot be asked."""
-        age = self._age()
-        if key_id in self._keys and age < LAST_SECONDS:
+        age, known = self._age(), self._keys.get(key_id)
+        if known is not None and age < LAST_SECONDS:
             if age > FRESH_SECONDS and self._may_fetch():
-                ensureDeferred(self.refresh())
-            return self._keys[key_id]
+                ensureDeferred(self.refresh())  # nobody waits for it
+            return known
         if self._waiting is not None or self._may_fetch():
             await self.refresh()
         return self._keys.get(key_id) if self._age() < LAST_SECONDS else None

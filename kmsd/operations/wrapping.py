@@ -55,6 +55,9 @@ _UNWRAPPING_KEY = Target(
 )
 
 
+_EITHER_HALF = frozenset({"encrypt", "decrypt", "get"})
+"""What lets one name a half of a pair; the right that counts is the one to the other half."""
+
 WRAPPING_KEY = "wrapping_key_id"
 """The vendor attribute by which the product's clients have a new key wrapped."""
 _PUBLIC = frozenset({ObjectType.PUBLIC_KEY, ObjectType.CERTIFICATE, ObjectType.OPAQUE_OBJECT})
@@ -319,7 +322,7 @@ async def _unwrap(call: Call, record: Record, block: KeyBlock, attributes: Attri
 
 async def _wrapping_record(call: Call, named: str) -> tuple[str, Record]:
     """Find the wrapping key under a name, and its identifier; a private key's public half wraps."""
-    either_half = dataclasses.replace(_WRAPPING_KEY, usage=None)
+    either_half = dataclasses.replace(_WRAPPING_KEY, permit=_EITHER_HALF, usage=None)
     (record,) = await find(call, Operation.ENCRYPT, either_half, named)
     found = wraps = record.unique_identifier
     if record.attributes.object_type is ObjectType.PRIVATE_KEY:
@@ -330,7 +333,7 @@ async def _wrapping_record(call: Call, named: str) -> tuple[str, Record]:
 
 async def _unwrapping_record(call: Call, named: str) -> Record:
     """Find an unwrapping key; a public one or a certificate stands for its private half."""
-    either_half = dataclasses.replace(_UNWRAPPING_KEY, usage=None)
+    either_half = dataclasses.replace(_UNWRAPPING_KEY, permit=_EITHER_HALF, usage=None)
     (record,) = await find(call, Operation.DECRYPT, either_half, named)
     if record.attributes.object_type in {ObjectType.PUBLIC_KEY, ObjectType.CERTIFICATE}:
         named = _linked(record, LinkType.PRIVATE_KEY_LINK)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import http.client
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests import pki
+from tests.asking import ask, create, owned
 from tests.attacks import ATTACKS
 from tests.conftest import Kmsd, launch
 from tests.issuer import AUDIENCE, EMAIL, Issuer, ec_key, ed_key, issuer, rsa_key
 
 ROOT = pki.authority("root")
-Answer = tuple[int, bytes]
 
 
 @pytest.fixture(scope="module")
@@ -44,55 +43,6 @@ def by_jwt(folder: Path, provider: Issuer) -> Iterator[Kmsd]:
     )
     yield server
     server.stop()
-
-
-def ask(
-    server: Kmsd,
-    path: str = "/access/owned",
-    token: str | None = None,
-    method: str = "GET",
-    body: Any = None,
-    headers: Mapping[str, str] | None = None,
-) -> Answer:
-    """Send a request, with a bearer token; return status and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
-    sent = dict(headers or {})
-    if token is not None:
-        sent["Authorization"] = f"Bearer {token}"
-    try:
-        connection.request(method, path, None if body is None else json.dumps(body), sent)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
-    finally:
-        connection.close()
-
-
-CREATE = {
-    "tag": "Create",
-    "value": [
-        {"tag": "ObjectType", "type": "Enumeration", "value": "SymmetricKey"},
-        {
-            "tag": "Attributes",
-            "value": [
-                {"tag": "CryptographicAlgorithm", "type": "Enumeration", "value": "AES"},
-                {"tag": "CryptographicLength", "type": "Integer", "value": 256},
-            ],
-        },
-    ],
-}
-
-
-def create(server: Kmsd, token: str | None) -> str:
-    status, body = ask(server, "/kmip/2_1", token, "POST", CREATE)
-    assert status == 200, body
-    values = json.loads(body)["value"]
-    return next(str(item["value"]) for item in values if item["tag"] == "UniqueIdentifier")
-
-
-def owned(server: Kmsd, token: str | None) -> set[str]:
-    status, body = ask(server, "/access/owned", token)
-    assert status == 200, body
-    return {row["object_id"] for row in json.loads(body)}
 
 
 # JWT

@@ -56,6 +56,9 @@ _FOLDED_NAMES = {
 }
 _CUSTOM = re.compile(r"([xy])-(.*)", re.DOTALL)
 
+_NO_ATTRIBUTES_YET = frozenset({"KeyFormatType", "OpaqueDataType", *spreading.PARTS})
+"""Tags that 1.x knows as parts of other structures, and 2.0 made attributes."""
+
 # What came with 2.1, and what earlier versions say for it.
 _REASONS = {
     ResultReason.OBJECT_NOT_FOUND: ResultReason.ITEM_NOT_FOUND,
@@ -255,6 +258,8 @@ def _named(attributes: Item) -> list[Item]:
 
 
 def _name_and_value(item: Item) -> tuple[str | None, Item | None]:
+    if item.tag in _NO_ATTRIBUTES_YET:
+        return None, None
     if item.tag != "Attribute":
         return attribute_name(item.tag), item
     vendor, name, *value = item.children
@@ -275,7 +280,8 @@ def _write_name(reference: Item, version: Version) -> list[Item]:
         text = f"{vendor}-{name}" if vendor in {"x", "y"} else None
     else:
         tag = str(getattr(reference.value, "wire_name", reference.value))
-        text = attribute_name(tag) if _is_known(reference, version) else None
+        known = _is_known(reference, version) and tag not in _NO_ATTRIBUTES_YET
+        text = attribute_name(tag) if known else None
     return [Item("AttributeName", ItemType.TEXT_STRING, text)] if text else []
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 CACHE = Path(__file__).parents[2] / ".clients"
 PYTHON_PACKAGES = ("cosmian-kms==4.22.1", "cover-crypt==14.0.0")
+PYKMIP_PACKAGES = ("pykmip==0.11.0",)
 # cloudproof_js needs uuid and does not say so.
 JAVASCRIPT_PACKAGES = ("cloudproof_js@10.0.1", "uuid@14.0.0")
 INSTALL_SECONDS = 300
@@ -28,6 +29,11 @@ class ClientMissingError(Exception):
 def python_interpreter() -> Path:
     """Give the interpreter that imports ``cosmian_kms``; install it when need be."""
     return _installed("python", PYTHON_PACKAGES, _install_python) / "bin/python"
+
+
+def pykmip_interpreter() -> Path:
+    """Give the interpreter that imports ``kmip``; install it when need be."""
+    return _installed("pykmip", PYKMIP_PACKAGES, _install_python) / "bin/python"
 
 
 def javascript_folder() -> Path:

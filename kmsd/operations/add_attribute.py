@@ -33,7 +33,7 @@ async def add_attribute(call: Call, request: AddAttribute) -> AddAttributeRespon
     """
     record = call.target
     field, value = changing.single(request.new_attribute)
-    changing.check_modifiable(record, field, call)
+    changing.check_addable(record, field, call)
     present = getattr(record.attributes, field)
     added = value
     if changing.is_repeated(field):

@@ -12,6 +12,7 @@ from kmsd.kmip.enums import (
 )
 from kmsd.kmip.errors import KmipError
 from kmsd.kmip.structures import RandomNumberGenerator, UsageLimits
+from kmsd.kmip.versions import TWO, Version
 
 GENERATOR = RandomNumberGenerator(
     rng_algorithm=RNGAlgorithm.DRBG,
@@ -22,28 +23,35 @@ GENERATOR = RandomNumberGenerator(
 )
 """OpenSSL's generator (NIST SP 800-90A CTR_DRBG), which the server's keys come from."""
 LEASE_SECONDS = 3_600
+_POLICY = "default"
+"""The one policy there is; KMIP 2.0 knows none (1.4 §3.18)."""
+
 _QUANTUM_SAFE_BITS = 256
 _QUANTUM_SAFE = ("AES", "CHACHA", "ML_", "SLH_", "HMAC_SHA", "SHA", "XMSS", "SPHINCS", "COVER")
 """How the names of algorithms begin that withstand quantum computers, at 256 bits if symmetric."""
 
 
-def given(attributes: Attributes, unique_identifier: str, *, received: bool) -> dict[str, object]:
+def given(
+    attributes: Attributes, unique_identifier: str, version: Version, *, received: bool
+) -> dict[str, object]:
     """Return the attributes that the server sets on a new object.
 
     `received` tells an object that a client sent from one that the server made.
     """
     generator = attributes.random_number_generator
+    policy = attributes.operation_policy_name
     return {
+        "operation_policy_name": policy or (_POLICY if version < TWO else None),
         "fresh": attributes.fresh is not False,
         "lease_time": attributes.lease_time or LEASE_SECONDS,
         "protection_storage_mask": ProtectionStorageMask.SOFTWARE,
         "random_number_generator": generator if received else GENERATOR,
         "short_unique_identifier": hashlib.sha256(unique_identifier.encode()).digest(),
-        "usage_limits": _counted(attributes.usage_limits),
+        "usage_limits": counted(attributes.usage_limits),
     }
 
 
-def _counted(limits: UsageLimits | None) -> UsageLimits | None:
+def counted(limits: UsageLimits | None) -> UsageLimits | None:
     """Start the count at the total (KMIP 2.1 §4.59)."""
     if limits is None or limits.usage_limits_count is not None:
         return limits

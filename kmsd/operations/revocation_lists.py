@@ -65,9 +65,9 @@ async def fetched(certificates: list[Any]) -> Lists:
 
 def read(place: str) -> Any:
     """Return the list at a URL or path, or None; it waits, so run it in a thread."""
-    url = urllib.parse.urlsplit(place)
-    reader = _READERS.get(url.scheme.lower())
     try:
+        url = urllib.parse.urlsplit(place)
+        reader = _READERS.get(url.scheme.lower())
         data = reader(url) if reader else None
         return None if data is None else x509_crl.load_crl(data)
     except (OSError, ValueError, http.client.HTTPException, KmipError):

@@ -1,4 +1,4 @@
-"""CoverCrypt in the operations: who may make keys of whose, and what rekeying and revoking reach."""
+"""CoverCrypt through the operations: keys, access policies, rekeying, and who may do what."""
 
 import json
 from typing import Any

@@ -96,8 +96,10 @@ def _check_book(record: Record, field: str, call: Call, *, is_set: bool) -> None
     if field in attribute_rules.BY_THE_BOOK_FIXED and is_set:
         raise _read_only(field)
     limits = record.attributes.usage_limits
-    if field == "usage_limits" and limits is not None and remaining(limits) != (
-        limits.usage_limits_total
+    if (
+        field == "usage_limits"
+        and limits is not None
+        and remaining(limits) != (limits.usage_limits_total)
     ):
         raise _read_only(field)
     state = effective_state(record.attributes, call.now)

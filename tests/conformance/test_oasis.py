@@ -1,7 +1,7 @@
 """The test cases of the KMIP profiles 1.4 and 2.1, replayed in each encoding.
 
-The runner judges every response of a fresh server. What is not passed is in the one list below, with
-the reason; the list only shrinks, for a case on it that passes fails its test.
+The runner judges every response of a fresh server. What is not passed is in one list below, with
+its reason; the list only shrinks, for a case on it that passes fails its test.
 """
 
 from __future__ import annotations

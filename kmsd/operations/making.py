@@ -186,9 +186,7 @@ def new_record(
         cryptographic_usage_mask=_usage(attributes, kind),
         **_described(attributes, managed_object),
         **_secrecy(attributes, kind, call.generation),
-        **server_attributes.given(
-            attributes, unique_identifier, call.version, received=received
-        ),
+        **server_attributes.given(attributes, unique_identifier, call.version, received=received),
     )
     complete = msgspec.structs.replace(complete, state=effective_state(complete, call.now))
     return Record(

@@ -338,7 +338,7 @@ async def test_an_issuer_must_be_active_and_whole(kms: Kms) -> None:
 
 @ensure  # type: ignore[untyped-decorator]
 async def test_who_may_only_get_a_key_changes_nothing_of_it(kms: Kms) -> None:
-    """A reader of a public key may have it certified elsewhere, but not link it or renew in place."""
+    """A reader of a public key may have it certified elsewhere, but neither link nor renew it."""
     public = await keys(kms, "k")
     own = await certified(kms, named("me"), unique_identifier=public)
     bob = kms.by("bob")
@@ -552,7 +552,7 @@ async def test_lists_are_made_for_who_may_use_the_key(kms: Kms) -> None:
     await authority(kms)
     await kms.key("aes")
     for client, uid in ((kms.by("bob"), "ca"), (kms, "aes"), (kms, "nobody")):
-        with pytest.raises(Exception, match="no valid key|not found"):
+        with pytest.raises(Exception, match=r"no valid key|not found"):
             await crl(client, uid)
     with pytest.raises(Exception, match="1 to 366 days"):
         await crl(kms, "ca", 0)
